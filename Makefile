@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 STAMPS := $(VENV)/stamps
-# two cores shared by several processes: more threads than that only wait for each other
-export OMP_NUM_THREADS ?= 1
+# two test processes on two cores: more threads than that only wait for each other
+ONE_THREAD := OMP_NUM_THREADS=1
 
 .PHONY: help setup demo test check slow bench format nano clean
 help:
@@ -32,7 +32,7 @@ demo: $(STAMPS)/use ## the whole line on phantoms, from nothing to a report page
 	$(BIN)/radfoundry demo
 
 test: $(STAMPS)/dev ## the fast tests
-	$(BIN)/python -m pytest -n 2 -m 'not slow and not gpu'
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m 'not slow and not gpu'
 
 check: $(STAMPS)/dev ## format, lint, types, import rules, sizes
 	$(BIN)/ruff format --check src tests benchmarks examples

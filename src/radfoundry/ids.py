@@ -16,6 +16,7 @@ __all__ = ["KINDS", "make_id", "normalised_text", "settings_hash"]
 KINDS = {
     "study": "sty",
     "patient": "pat",
+    "series": "ser",
     "image": "img",
     "report": "rep",
     "sentence": "sen",

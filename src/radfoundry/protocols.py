@@ -60,11 +60,30 @@ class Step(Protocol):
     wave of one row; in a larger wave it writes `rejected` rows and goes on.
     """
 
-    name: str
-    version: str
-    needs: Needs
-    reads: tuple[str, ...]
-    fills: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """What the step is called in manifests and in `rejected`."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes when the same rows would give other output."""
+        ...
+
+    @property
+    def needs(self) -> Needs:
+        """What a worker must have."""
+        ...
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Tables that the step looks at."""
+        ...
+
+    @property
+    def fills(self) -> tuple[str, ...]:
+        """Tables that it adds to."""
+        ...
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -116,8 +135,15 @@ class Answer:
 class Predictor(Protocol):
     """Anything that answers: local weights, an endpoint, a file of answers, the majority."""
 
-    name: str
-    made_by: MadeBy
+    @property
+    def name(self) -> str:
+        """What the predictor is called in run logs and tables."""
+        ...
+
+    @property
+    def made_by(self) -> MadeBy:
+        """What stands behind an answer."""
+        ...
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Return one answer a question, in order; a failure is an Answer with `error`, never a gap."""

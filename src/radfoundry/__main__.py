@@ -1,0 +1,5 @@
+"""`python -m radfoundry`."""
+
+from radfoundry.cli import main
+
+main()

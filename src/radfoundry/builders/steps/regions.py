@@ -1,0 +1,61 @@
+"""Images -> regions with their measures, and one label map a set on the image's canonical grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from radfoundry.builders.steps.reading import ImageOrigin
+from radfoundry.corpus import encode_labelmap, labelmap_name
+from radfoundry.errors import RowError
+from radfoundry.grounding.regions import LabelledImage, measure_regions
+from radfoundry.grounding.segmenters import LabelsOnDisk, SegmentationRequest, Segmenter
+from radfoundry.ids import settings_hash
+from radfoundry.protocols import Batch, Needs
+from radfoundry.records import Image, MadeBy
+
+__all__ = ["FindRegions"]
+
+
+@dataclass(frozen=True)
+class FindRegions:
+    """Ask each segmenter about each image."""
+
+    segmenters: Sequence[Segmenter] = (LabelsOnDisk(),)
+    name: str = "find-regions"
+    version: str = "1"
+    needs: Needs = "cpu"
+    reads: tuple[str, ...] = ("images",)
+    fills: tuple[str, ...] = ("regions", "rejected")
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Which segmenters, in order."""
+        return {"segmenters": [f"{s.name}/{s.version}" for s in self.segmenters]}
+
+    def run(self, batch: Batch) -> Batch:
+        """Return regions, label maps as arrays and as files."""
+        out = Batch()
+        images = {image.image_id: image for image in batch.table("images")}
+        for origin in batch.table("_origins"):
+            for segmenter in self.segmenters:
+                try:
+                    self._segment(segmenter, images[origin.image_id], origin, batch, out)
+                except RowError as error:
+                    out.reject(f"{origin.source.key}:{segmenter.name}", self.name, error)
+        return out
+
+    def _segment(self, segmenter: Segmenter, image: Image, origin: ImageOrigin, batch: Batch, out: Batch) -> None:
+        pixels = batch.arrays[image.image_id]
+        masks = tuple(m for m in origin.source.masks if m.image == origin.place)
+        made_by = MadeBy(
+            self.name, self.version, settings_hash(dict(self.settings)), f"{segmenter.name}/{segmenter.version}"
+        )
+        found = segmenter.segment(SegmentationRequest(pixels, image.grid, image.modality, masks))
+        for number, label_map in enumerate(found, start=1):
+            label_set = segmenter.name if number == 1 else f"{segmenter.name}-{number}"
+            labelled = LabelledImage(image.image_id, pixels, label_map.array, image.grid, label_map.names, label_set)
+            out.add("regions", *measure_regions(labelled, made_by))
+            out.arrays[(image.image_id, label_set)] = label_map.array
+            out.files[labelmap_name(image.image_id, label_set)] = encode_labelmap(label_map.array, image.grid)

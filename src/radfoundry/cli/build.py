@@ -1,0 +1,97 @@
+"""`radfoundry build KIND SRC OUT`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["grounded-report", "m3d", "description", "instruction", "summary"]
+
+
+def build(
+    kind: Kind,
+    src: Path,
+    out: Path,
+    *,
+    table: Path | None = None,
+    workers: int | None = None,
+    engine: str = "local",
+    limit: int | None = None,
+    only: Collection[str] | None = None,
+    retry_rejected: bool = False,
+    salt_file: Path | None = None,
+    json: bool = False,
+) -> Any:
+    """Build a corpus from studies; run again, it goes on where it stopped and gives the same bytes.
+
+    Parameters
+    ----------
+    kind
+        What to make of the studies.
+    src
+        A folder or file: DICOM, NIfTI, pictures, zips.
+    out
+        The corpus folder.
+    table
+        A CSV with the columns image, report, patient, mask; optional study, prior, split, licence, labels.
+    workers
+        Processes; all cores if not given, 0 for this process alone.
+    engine
+        "local", or "ray" on a cluster.
+    limit
+        Build so many studies, drawn fairly.
+    only
+        Build these studies alone.
+    retry_rejected
+        Do waves with rejected rows again.
+    salt_file
+        The file whose secret makes patient ids; OUT/salt.txt if not given.
+    json
+        Print the report as a JSON line.
+    """
+    import sys
+
+    from radfoundry import builders, corpus
+    from radfoundry.cli import console
+    from radfoundry.cli.opening import engine_runner, found_studies
+
+    found = found_studies(src, table)
+    salt = builders.corpus_salt(salt_file or out / "salt.txt", [s.patient_key for s in found.studies])
+    root = table.parent if table else (src if src.is_dir() else src.parent)
+    with console.meter(f"build {kind}") as shown:
+        report = corpus.build(
+            found.studies,
+            builders.pipeline(kind, root, salt),
+            out,
+            runner=engine_runner(engine, workers),
+            workers=workers,
+            limit=limit,
+            only=only,
+            retry_rejected=retry_rejected,
+            problems=found.problems,
+            info=corpus.CorpusInfo(title=f"{kind} corpus", source_root=str(root.resolve())),
+            progress=lambda pace: shown.update(
+                pace.skipped + pace.done, pace.total, f"{pace.rows_per_second:.1f} studies/s", pace.seconds_left
+            ),
+            command=" ".join(["radfoundry", *sys.argv[1:]]),
+        )
+    if json:
+        console.say_json({"out": str(out), "rows": report.rows, "rejected": report.rejected, "seconds": report.seconds})
+        return report
+    console.say_table(f"{out}", ["table", "rows"], sorted(report.rows.items()))
+    _say_rejected(out, report)
+    console.say(f"{report.waves_done} waves done, {report.waves_skipped} done before, {report.seconds:.1f} s")
+    console.say_next(f"radfoundry show {out}", f"radfoundry train {out} --model nano")
+    return report
+
+
+def _say_rejected(out: Path, report: Any) -> None:
+    from radfoundry.cli import console
+    from radfoundry.corpus import Corpus
+
+    if not report.rejected:
+        return
+    rows = Corpus(out).rows("rejected")
+    shown = [(r.key, r.step, r.reason, r.mend) for r in rows[:10]]
+    console.say_table(f"rejected: {len(rows)} (first {len(shown)})", ["what", "step", "reason", "mend"], shown)

@@ -1,0 +1,48 @@
+"""What several commands open: studies under a path, an engine, a corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radfoundry.errors import UsageError
+
+if TYPE_CHECKING:
+    from radfoundry.corpus import Corpus
+    from radfoundry.corpus.runners import Runner
+    from radfoundry.studies import Discovery
+
+__all__ = ["engine_runner", "found_studies", "open_corpus"]
+
+
+def found_studies(src: Path, table: Path | None = None) -> Discovery:
+    """Return the studies under a path. Raises UsageError where there are none."""
+    from radfoundry.studies import discover
+
+    if not src.exists():
+        raise UsageError(f"there is no {src}", "the path does not exist", "check the spelling")
+    found = discover(src, table)
+    if not found.studies:
+        raise UsageError(
+            f"no studies in {src}", f"{len(found.problems)} files could not be used", f"radfoundry doctor {src}"
+        )
+    return found
+
+
+def open_corpus(out: Path) -> Corpus:
+    """Return the corpus in a folder. Raises UsageError or CorpusError where it is none."""
+    from radfoundry.corpus import Corpus
+    from radfoundry.studies.again import read_again
+
+    return Corpus(out, image_reader=read_again)
+
+
+def engine_runner(engine: str, workers: int | None) -> Runner | None:
+    """Return the runner of `--engine`; None for the local default. Raises UsageError for another word."""
+    if engine == "local":
+        return None
+    if engine == "ray" or engine.startswith("ray://"):
+        from radfoundry.corpus.runners.ray import RayRunner
+
+        return RayRunner(workers, engine.removeprefix("ray").removeprefix("://") or None)
+    raise UsageError(f"no engine {engine!r}", "there are local and ray[://address]", "radfoundry build --help")

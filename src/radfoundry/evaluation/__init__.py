@@ -1,0 +1,1 @@
+"""Asking and scoring: tasks, predictors, run logs, blind controls, comparison."""

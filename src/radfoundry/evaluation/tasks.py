@@ -1,0 +1,88 @@
+"""What is asked and what is true: a corpus's samples as questions with references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from radfoundry.corpus import Corpus
+from radfoundry.protocols import Picture, Question
+from radfoundry.records import Image, Sample
+
+__all__ = ["Item", "Reference", "Task", "corpus_task"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is true: the words, and boxes and a mask on the canonical grid of the first picture."""
+
+    text: str
+    boxes: tuple[tuple[int, ...], ...] = ()
+    mask: Callable[[], npt.NDArray[np.bool_]] | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question with its reference, and the patient it is about."""
+
+    question: Question
+    reference: Reference
+    patient: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """Samples + prompt + scorers under a name and a version; the version changes when a score would."""
+
+    name: str
+    version: str
+    items: Sequence[Item]
+
+
+def corpus_task(corpus: Corpus, split: str = "test", limit: int | None = None) -> Task:
+    """Return the samples of one split as a task: the last answer of each conversation is asked for.
+
+    limit: so many samples, drawn evenly over the sorted ids so that every kind keeps its share.
+    """
+    samples = list(corpus.samples(split=split))
+    if limit is not None and limit < len(samples):
+        samples = [samples[i * len(samples) // limit] for i in range(limit)]
+    return Task(f"corpus-{split}", "1", list(_items(corpus, samples)))
+
+
+def _items(corpus: Corpus, samples: Sequence[Sample]) -> Iterator[Item]:
+    patients = {s.study_id: s.patient_id for s in corpus.rows("studies")}
+    images = {image.image_id: image for image in corpus.rows("images")}
+    for sample in samples:
+        if sample.turns and sample.turns[-1].role == "assistant":
+            pictures = tuple(_picture(corpus, images[image_id]) for image_id in sample.image_ids)
+            question = _question(corpus, sample, pictures)
+            yield Item(question, _reference(corpus, sample), patients[sample.study_id])
+
+
+def _picture(corpus: Corpus, image: Image) -> Picture:
+    return Picture(image.image_id, image.modality, image.grid, partial(_pixels, corpus, image.image_id))
+
+
+def _pixels(corpus: Corpus, image_id: str) -> npt.NDArray:
+    return corpus.image(image_id)[0]
+
+
+def _question(corpus: Corpus, sample: Sample, pictures: tuple[Picture, ...]) -> Question:
+    turns = sample.turns[:-1]
+    given = {part.ref: corpus.mask(part.ref) for turn in turns for part in turn.parts if part.kind == "region"}
+    return Question(
+        sample.sample_id, sample.study_id, turns, pictures, sample.answer_kind, sample.choices, sample.task, given
+    )
+
+
+def _reference(corpus: Corpus, sample: Sample) -> Reference:
+    mask = None
+    if sample.answer_kind == "mask" and sample.region_ids:
+        mask = partial(corpus.mask, sample.region_ids[0])
+    boxes = sample.boxes if sample.answer_kind == "box" else ()
+    return Reference(sample.turns[-1].text, tuple(tuple(b) for b in boxes), mask)

@@ -1,0 +1,1 @@
+"""Training: a study is paid for once, however many questions are asked about it."""
