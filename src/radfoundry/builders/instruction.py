@@ -23,14 +23,14 @@ __all__ = ["Interleave", "pipeline"]
 
 def pipeline(root: Path, salt: str) -> Pipeline:
     """Return the steps of the instruction corpus."""
-    return Pipeline(
-        "instruction", (ReadStudies(salt, root), ReadReports(), FindRegions(), LinkSentences(), Interleave())
-    )
+    # four studies at a time, so that a study with one image finds a partner
+    steps = (ReadStudies(salt, root), ReadReports(), FindRegions(), LinkSentences(), Interleave())
+    return Pipeline("instruction", steps, batch_rows=4)
 
 
 @dataclass(frozen=True)
 class Interleave:
-    """Pair a study's images, or where it has one, pair it with the next study of the same split in its wave."""
+    """Pair a study's images, or where it has one, pair it with the next study of the same split in its batch."""
 
     name: str = "interleave"
     version: str = "1"

@@ -17,6 +17,7 @@ def bench(
     *,
     model: str = "",
     split: Literal["train", "validation", "test"] = "test",
+    tasks: tuple[str, ...] = (),
     limit: int | None = None,
     out: Path | None = None,
     mapping: Literal["compat", "clean"] = "compat",
@@ -34,6 +35,8 @@ def bench(
         A checkpoint folder, majority, or answers:FILE.
     split
         Which patients are asked about.
+    tasks
+        Ask these tasks alone; all if not given.
     limit
         Ask so many questions, drawn evenly.
     out
@@ -45,7 +48,7 @@ def bench(
     """
     if suite in ("linking", "findings"):
         return _language(suite, src, mapping, json)
-    return _corpus(Path(suite), model, split, limit, out, json)
+    return _corpus(Path(suite), model, split, tasks, limit, out, json)
 
 
 def _language(suite: str, src: Path | None, mapping: Literal["compat", "clean"], json: bool) -> dict[str, Any]:
@@ -64,7 +67,9 @@ def _language(suite: str, src: Path | None, mapping: Literal["compat", "clean"],
     return result
 
 
-def _corpus(folder: Path, model: str, split: str, limit: int | None, out: Path | None, json: bool) -> RunResult:
+def _corpus(
+    folder: Path, model: str, split: str, tasks: tuple[str, ...], limit: int | None, out: Path | None, json: bool
+) -> RunResult:
     from radfoundry.cli import console
     from radfoundry.cli.opening import open_corpus
     from radfoundry.evaluation.controls import CONTROLS
@@ -76,10 +81,10 @@ def _corpus(folder: Path, model: str, split: str, limit: int | None, out: Path |
     if not model:
         raise UsageError("which model?", "--model is missing", "--model RUN/last, majority, or answers:FILE")
     corpus = open_corpus(folder)
-    task = corpus_task(corpus, split, limit)
+    task = corpus_task(corpus, split, limit, tasks)
     if not task.items:
         raise UsageError(f"no questions in the {split} split of {folder}", "no patient fell into it", "--split train")
-    training = list(corpus_task(corpus, "train").items)
+    training = list(corpus_task(corpus, "train", tasks=tasks).items)
     predictor = open_predictor(model, training)
     looks = model != "majority" and not model.startswith("answers:")
     run = out or folder.parent / f"bench-{predictor.name.replace(':', '-').replace('/', '-')}-{split}"

@@ -54,11 +54,11 @@ def build(
 
     from radfoundry import builders, corpus
     from radfoundry.cli import console
-    from radfoundry.cli.opening import engine_runner, found_studies
+    from radfoundry.cli.opening import common_root, engine_runner, found_studies
 
     found = found_studies(src, table)
     salt = builders.corpus_salt(salt_file or out / "salt.txt", [s.patient_key for s in found.studies])
-    root = table.parent if table else (src if src.is_dir() else src.parent)
+    root = common_root(found.studies)
     with console.meter(f"build {kind}") as shown:
         report = corpus.build(
             found.studies,
@@ -70,7 +70,7 @@ def build(
             only=only,
             retry_rejected=retry_rejected,
             problems=found.problems,
-            info=corpus.CorpusInfo(title=f"{kind} corpus", source_root=str(root.resolve())),
+            info=corpus.CorpusInfo(title=f"{kind} corpus", source_root=str(root)),
             progress=lambda pace: shown.update(
                 pace.skipped + pace.done, pace.total, f"{pace.rows_per_second:.1f} studies/s", pace.seconds_left
             ),

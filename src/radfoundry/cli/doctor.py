@@ -25,8 +25,9 @@ def doctor(src: Path, *, table: Path | None = None, json: bool = False) -> Any:
     from radfoundry.studies.doctor import doctor as examine
 
     ranges = {r.name: r.hu_range for r in anatomy.regions() if r.hu_range}
+    numbering = {int(row.value): row.region.name for row in anatomy.crosswalk("totalsegmentator_v2").mappings}
     findings = []
-    for finding in examine(src, table, plausible_hu=ranges):
+    for finding in examine(src, table, plausible_hu=ranges, numbering=numbering):
         findings.append(finding)
         if json:
             console.say_json({k: getattr(finding, k) for k in ("path", "level", "code", "reason", "mend")})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +12,9 @@ from radfoundry.errors import UsageError
 if TYPE_CHECKING:
     from radfoundry.corpus import Corpus
     from radfoundry.corpus.runners import Runner
-    from radfoundry.studies import Discovery
+    from radfoundry.studies import Discovery, StudySource
 
-__all__ = ["engine_runner", "found_studies", "open_corpus"]
+__all__ = ["common_root", "engine_runner", "found_studies", "open_corpus"]
 
 
 def found_studies(src: Path, table: Path | None = None) -> Discovery:
@@ -27,6 +29,12 @@ def found_studies(src: Path, table: Path | None = None) -> Discovery:
             f"no studies in {src}", f"{len(found.problems)} files could not be used", f"radfoundry doctor {src}"
         )
     return found
+
+
+def common_root(studies: Sequence[StudySource]) -> Path:
+    """Return the deepest folder that holds every image: paths in a corpus are below it."""
+    parents = {str(image.path.resolve().parent) for study in studies for image in study.images}
+    return Path(os.path.commonpath(parents)) if parents else Path.cwd()
 
 
 def open_corpus(out: Path) -> Corpus:

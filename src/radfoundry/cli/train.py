@@ -15,6 +15,7 @@ def train(
     seconds: float | None = None,
     studies: int = 8,
     questions: int = 12,
+    tasks: tuple[str, ...] = (),
     learning_rate: float = 2e-3,
     seed: int = 0,
     json: bool = False,
@@ -37,6 +38,8 @@ def train(
         Studies a step.
     questions
         Questions a study and step.
+    tasks
+        Learn these tasks alone; all if not given.
     learning_rate
         The highest rate of the schedule.
     seed
@@ -74,7 +77,7 @@ def train(
                 left,
             )
 
-        report = train_on([open_corpus(folder) for folder in out], model, run, settings, progress)
+        report = train_on([open_corpus(folder) for folder in out], model, run, settings, tasks=tasks, progress=progress)
     if json:
         console.say_json({"run": str(run), "steps": report.steps, "loss": report.loss, "seconds": report.seconds})
         return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -43,12 +43,12 @@ class Task:
     items: Sequence[Item]
 
 
-def corpus_task(corpus: Corpus, split: str = "test", limit: int | None = None) -> Task:
+def corpus_task(corpus: Corpus, split: str = "test", limit: int | None = None, tasks: Collection[str] = ()) -> Task:
     """Return the samples of one split as a task: the last answer of each conversation is asked for.
 
-    limit: so many samples, drawn evenly over the sorted ids so that every kind keeps its share.
+    tasks: these alone, all if empty; limit: so many samples, drawn evenly over the sorted ids so that every kind keeps its share.
     """
-    samples = list(corpus.samples(split=split))
+    samples = [s for s in corpus.samples(split=split) if not tasks or s.task in tasks]
     if limit is not None and limit < len(samples):
         samples = [samples[i * len(samples) // limit] for i in range(limit)]
     return Task(f"corpus-{split}", "1", list(_items(corpus, samples)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from radfoundry import anatomy
 from radfoundry.geometry import Side
 from radfoundry.grounding.linker import RegionMention
+from radfoundry.grounding.names import same_thing
 from radfoundry.ids import make_id
 from radfoundry.records import Finding, Link, Region, Sentence
 
@@ -26,6 +27,10 @@ class Places:
     def named(self, name: str, side: Side = "none") -> list[Region]:
         """Return the regions of a name, those of the other side left out."""
         return [r for r in self.regions if r.name == name and _agree(side, r.side)]
+
+    def lesions(self, concept: str, side: Side = "none") -> list[Region]:
+        """Return the regions that are an instance of a finding's concept, those of the other side left out."""
+        return [r for r in self.regions if same_thing(concept, r.name) and _agree(side, r.side)]
 
     def inside(self, names: Iterable[str], side: Side = "none") -> list[Region]:
         """Return the regions of any of several names."""
@@ -53,7 +58,7 @@ def link_finding(sentence: Sentence, finding: Finding, places: Places) -> list[L
     """Return a link from a present finding to each lesion mask of its concept and side."""
     if finding.presence != "present":
         return []
-    lesions = places.named(finding.concept, finding.side)
+    lesions = places.lesions(finding.concept, finding.side)
     mention = RegionMention(
         finding.concept,
         finding.side,

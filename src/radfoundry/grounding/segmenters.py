@@ -12,6 +12,7 @@ import numpy.typing as npt
 from radfoundry import anatomy
 from radfoundry.errors import MismatchError, UsageError
 from radfoundry.geometry import Grid
+from radfoundry.grounding.names import region_name
 from radfoundry.studies import LabelMap, MaskSource, Placed, place_labels, read_label_layers
 
 __all__ = ["LabelsOnDisk", "SegmentationRequest", "Segmenter", "name_labels"]
@@ -88,7 +89,7 @@ def name_labels(labels: npt.NDArray, names: Mapping[int, str], modality: str = "
     Raises MismatchError where neither does.
     """
     if names:
-        return {value: _canonical(name) for value, name in names.items()}
+        return {value: region_name(name) for value, name in names.items()}
     table = anatomy.crosswalk(_NUMBERINGS.get(modality, _NUMBERINGS["CT"]))
     values = [int(v) for v in np.unique(labels) if v > 0]
     try:
@@ -100,8 +101,3 @@ def name_labels(labels: npt.NDArray, names: Mapping[int, str], modality: str = "
             "name them in a labels file (JSON or TSV: value, region)",
             code="labels-unnamed",
         ) from error
-
-
-def _canonical(name: str) -> str:
-    """Return the anatomy's own name where it knows one; lesions and names of the user's own stay as they are."""
-    return anatomy.region(name).name if anatomy.is_known(name) else name.replace("_", " ").strip().lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -35,10 +35,18 @@ class StudyExample:
 class StudyExamples:
     """The studies of one split of some corpora in a fixed order; `example` draws some conversations of one of them.
 
-    Ids follow from content, so a study that lies in several corpora is one study with the samples of all.
+    Ids follow from content, so a study that lies in several corpora is one study with the samples of all. tasks: these alone; all
+    if empty.
     """
 
-    def __init__(self, corpora: Sequence[Corpus], processor: Processor, config: VLMConfig, split: str) -> None:
+    def __init__(
+        self,
+        corpora: Sequence[Corpus],
+        processor: Processor,
+        config: VLMConfig,
+        split: str,
+        tasks: Collection[str] = (),
+    ) -> None:
         self._processor, self._config = processor, config
         self._home: dict[str, Corpus] = {i.image_id: c for c in corpora for i in c.rows("images")}
         self._regions: dict[str, tuple[Corpus, Region]] = {
@@ -49,7 +57,8 @@ class StudyExamples:
         groups: dict[tuple[str, ...], list[Sample]] = defaultdict(list)
         for corpus in corpora:
             for sample in corpus.samples(split=split):
-                groups[_prefix_key(sample)].append(sample)
+                if not tasks or sample.task in tasks:
+                    groups[_prefix_key(sample)].append(sample)
         self.groups = [groups[key] for key in sorted(groups)]
         if not self.groups:
             raise UsageError(f"no samples in the {split} split", "no study has any", "radfoundry build first")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -20,16 +20,22 @@ _TEXTS = 200_000  # enough words for a vocabulary of any preset
 
 
 def train_on(
-    corpora: Sequence[Corpus], model: str, run: Path, settings: Settings, progress: Progress | None = None
+    corpora: Sequence[Corpus],
+    model: str,
+    run: Path,
+    settings: Settings,
+    *,
+    tasks: Collection[str] = (),
+    progress: Progress | None = None,
 ) -> TrainReport:
-    """Train `model` (a preset or a checkpoint folder) on the training split of some corpora."""
+    """Train `model` (a preset or a checkpoint folder) on the training split of some corpora; on some tasks alone if named."""
     torch.manual_seed(settings.seed)
     network, processor = _open(model, run, corpora)
-    data = StudyExamples(corpora, processor, network.config, "train")
+    data = StudyExamples(corpora, processor, network.config, "train", tasks)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return train(
         network, processor, data, run, settings,
-        validation=_validation(corpora, processor, network), device=device, progress=progress,
+        validation=_validation(corpora, processor, network, tasks), device=device, progress=progress,
     )  # fmt: skip
 
 
@@ -53,8 +59,10 @@ def _texts(corpora: Sequence[Corpus]) -> Iterator[str]:
             yield from (turn.text for turn in sample.turns)
 
 
-def _validation(corpora: Sequence[Corpus], processor: Processor, model: VLM) -> StudyExamples | None:
+def _validation(
+    corpora: Sequence[Corpus], processor: Processor, model: VLM, tasks: Collection[str]
+) -> StudyExamples | None:
     try:
-        return StudyExamples(corpora, processor, model.config, "validation")
+        return StudyExamples(corpora, processor, model.config, "validation", tasks)
     except UsageError:  # a small corpus may have no patient in it
         return None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from radfoundry import anatomy
 from radfoundry.evaluation.tasks import Item
 from radfoundry.geometry import Box
 from radfoundry.protocols import Answer, Question
@@ -27,7 +30,7 @@ class Majority:
 
     Boxes are the mean of the relative boxes; masks are where at least half of the training masks were, at their relative places.
 
-    A question about a named region is told apart by its words, so that "the liver" has its own mean box.
+    Questions about different things are told apart, so that the liver has its own mean box.
     """
 
     texts: dict[Key, str]
@@ -73,9 +76,21 @@ class Majority:
 
 
 def _keys(question: Question) -> list[Key]:
-    """From the particular to the general: these words, this task; pictures and volumes apart."""
+    """From the particular to the general: this thing, this task; pictures and volumes apart."""
     kind = f"{question.task}/{question.pictures[0].grid.ndim if question.pictures else 0}"
-    return [(kind, question.turns[-1].text), (kind, "")]
+    return [(kind, _thing(question.turns[-1].text)), (kind, "")]
+
+
+@lru_cache(maxsize=65536)
+def _thing(text: str) -> str:
+    """Return the longest known name in a question, so that "the heart" has one mean box in every wording; else its words."""
+    words = re.findall(r"[a-z0-9()-]+", text.lower())
+    for length in range(min(6, len(words)), 0, -1):
+        for start in range(len(words) - length + 1):
+            name = " ".join(words[start : start + length])
+            if anatomy.is_known(name):
+                return anatomy.region(name).name
+    return text
 
 
 def _relative(box: tuple[int, ...], question: Question) -> list[float]:
