@@ -214,8 +214,25 @@ def _region_ids(links: Iterable[Link]) -> list[str]:
     return list(dict.fromkeys(link.region_id for link in links if link.region_id))
 
 
+# things that are counted; conditions and substances take no article
+_COUNTED = (
+    "nodule",
+    "mass",
+    "lesion",
+    "cyst",
+    "fracture",
+    "hernia",
+    "cavity",
+    "bulla",
+    "stone",
+    "node",
+    "granuloma",
+    "diverticulum",
+)
+
+
 def _with_article(concept: str) -> str:
-    """Return "a nodule", "an effusion"; mass nouns and plurals stay bare."""
-    if concept.endswith(("s", "ing", "ion", "opacity", "emphysema", "disease", "gas", "fluid", "thorax", "megaly")):
+    """Return "a nodule" and "an adrenal lesion", but "pleural effusion"."""
+    if not concept.endswith(_COUNTED):
         return concept
     return f"{'an' if concept[:1] in 'aeiou' else 'a'} {concept}"

@@ -41,7 +41,7 @@ def _app() -> App:
 def main() -> None:
     """Run the command that `sys.argv` names. Exit status: 0 done, 1 the work failed, 2 wrong use."""
     try:
-        _app()(exit_on_error=False, print_error=False)
+        _app()(sys.argv[1:], exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(UsageError(str(error).strip(), mend="radfoundry --help"), 2)
     except UsageError as error:

@@ -77,7 +77,7 @@ def _find(name: str, side: Side, places: Places) -> tuple[list[Region], str, flo
         return own, "its own mask", 1.0
     if not anatomy.is_known(name):
         return [], "", 0.0
-    below = places.inside((part.name for part in anatomy.descendants(name)), side)
+    below = places.inside((part.name for part in anatomy.descendants(name) if anatomy.is_structure(part)), side)
     if below:
         return below, f"masks of parts of {name}", _PARTS
     for whole in anatomy.ancestors(name):

@@ -49,12 +49,11 @@ class FindRegions:
     def _segment(self, segmenter: Segmenter, image: Image, origin: ImageOrigin, batch: Batch, out: Batch) -> None:
         pixels = batch.arrays[image.image_id]
         masks = tuple(m for m in origin.source.masks if m.image == origin.place)
-        made_by = MadeBy(
-            self.name, self.version, settings_hash(dict(self.settings)), f"{segmenter.name}/{segmenter.version}"
-        )
         found = segmenter.segment(SegmentationRequest(pixels, image.grid, image.modality, masks))
         for number, label_map in enumerate(found, start=1):
             label_set = segmenter.name if number == 1 else f"{segmenter.name}-{number}"
+            by = "; ".join((f"{segmenter.name}/{segmenter.version}", *label_map.notes))
+            made_by = MadeBy(self.name, self.version, settings_hash(dict(self.settings)), by)
             labelled = LabelledImage(image.image_id, pixels, label_map.array, image.grid, label_map.names, label_set)
             out.add("regions", *measure_regions(labelled, made_by))
             out.arrays[(image.image_id, label_set)] = label_map.array
