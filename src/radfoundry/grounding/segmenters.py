@@ -12,10 +12,11 @@ import numpy.typing as npt
 from radfoundry import anatomy
 from radfoundry.errors import MismatchError, UsageError
 from radfoundry.geometry import Grid
+from radfoundry.grounding import classical
 from radfoundry.grounding.names import region_name
 from radfoundry.studies import LabelMap, MaskSource, Placed, place_labels, read_label_layers
 
-__all__ = ["LabelsOnDisk", "SegmentationRequest", "Segmenter", "name_labels"]
+__all__ = ["Classical", "LabelsOnDisk", "SegmentationRequest", "Segmenter", "name_labels"]
 
 # the two numberings differ: the aorta is 52 in one and 23 in the other
 _NUMBERINGS = {"CT": "totalsegmentator_v2", "MR": "totalsegmentator_mr"}
@@ -23,12 +24,13 @@ _NUMBERINGS = {"CT": "totalsegmentator_v2", "MR": "totalsegmentator_mr"}
 
 @dataclass(frozen=True)
 class SegmentationRequest:
-    """One image that wants regions: its pixels, grid and modality, and the masks that came with it."""
+    """One image that wants regions: its pixels, grid and modality, the masks that came with it, and the regions found already."""
 
     pixels: npt.NDArray
     grid: Grid
     modality: str
     masks: tuple[MaskSource, ...] = ()
+    known: frozenset[str] = frozenset()
 
 
 class Segmenter(Protocol):
@@ -69,6 +71,34 @@ class LabelsOnDisk:
                     LabelMap(placed, request.grid, name_labels(placed, layer.names, request.modality), layer.notes)
                 )
         return found
+
+
+@dataclass(frozen=True)
+class Classical:
+    """Lungs, airway and bone of a CT by rules alone, where nothing that came with the study names them."""
+
+    name: str = "classical"
+    version: str = "1"
+
+    def segment(self, request: SegmentationRequest) -> Sequence[LabelMap]:
+        """Segment a CT volume in mm; keep the regions that are neither known, nor part of, nor made of what is known."""
+        if request.modality != "CT" or request.grid.ndim != 3 or request.grid.unit != "mm":
+            return []
+        wanted = {
+            value: name
+            for value, name in classical.NAMES.items()
+            if name != "body" and not _covered(name, request.known)
+        }
+        if not wanted:
+            return []
+        labels = classical.segment_ct(request.pixels, request.grid).labels
+        kept = np.where(np.isin(labels, list(wanted)), labels, 0).astype(labels.dtype)
+        return [LabelMap(kept, request.grid, wanted)] if kept.any() else []
+
+
+def _covered(name: str, known: frozenset[str]) -> bool:
+    near = (*anatomy.ancestors(name), *anatomy.descendants(name))
+    return name in known or any(region.name in known for region in near if anatomy.is_structure(region))
 
 
 def _mostly_inside(placed: Placed) -> npt.NDArray:

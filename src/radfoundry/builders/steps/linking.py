@@ -13,6 +13,10 @@ from radfoundry.protocols import Batch, Needs
 __all__ = ["LinkSentences"]
 
 
+# what was asked, and how it was done, is said of no place in this image
+GROUNDED = ("findings", "impression")
+
+
 @dataclass(frozen=True)
 class LinkSentences:
     """Name each sentence's regions and tie them to the masks of the study's images."""
@@ -37,7 +41,8 @@ class LinkSentences:
         study_of_image = {image.image_id: image.study_id for image in batch.table("images")}
         for report in batch.table("reports"):
             sentences = sorted(
-                (s for s in batch.table("sentences") if s.report_id == report.report_id), key=lambda s: s.index
+                (s for s in batch.table("sentences") if s.report_id == report.report_id and s.section in GROUNDED),
+                key=lambda s: s.index,
             )
             regions = tuple(r for r in batch.table("regions") if study_of_image[r.image_id] == report.study_id)
             mentions = linker.link([s.text for s in sentences])

@@ -10,7 +10,7 @@ from radfoundry.builders.steps.reading import ImageOrigin
 from radfoundry.corpus import encode_labelmap, labelmap_name
 from radfoundry.errors import RowError
 from radfoundry.grounding.regions import LabelledImage, measure_regions
-from radfoundry.grounding.segmenters import LabelsOnDisk, SegmentationRequest, Segmenter
+from radfoundry.grounding.segmenters import Classical, LabelsOnDisk, SegmentationRequest, Segmenter
 from radfoundry.ids import settings_hash
 from radfoundry.protocols import Batch, Needs
 from radfoundry.records import Image, MadeBy
@@ -22,7 +22,7 @@ __all__ = ["FindRegions"]
 class FindRegions:
     """Ask each segmenter about each image."""
 
-    segmenters: Sequence[Segmenter] = (LabelsOnDisk(),)
+    segmenters: Sequence[Segmenter] = (LabelsOnDisk(), Classical())
     name: str = "find-regions"
     version: str = "1"
     needs: Needs = "cpu"
@@ -49,7 +49,8 @@ class FindRegions:
     def _segment(self, segmenter: Segmenter, image: Image, origin: ImageOrigin, batch: Batch, out: Batch) -> None:
         pixels = batch.arrays[image.image_id]
         masks = tuple(m for m in origin.source.masks if m.image == origin.place)
-        found = segmenter.segment(SegmentationRequest(pixels, image.grid, image.modality, masks))
+        known = frozenset(r.name for r in out.table("regions") if r.image_id == image.image_id)
+        found = segmenter.segment(SegmentationRequest(pixels, image.grid, image.modality, masks, known))
         for number, label_map in enumerate(found, start=1):
             label_set = segmenter.name if number == 1 else f"{segmenter.name}-{number}"
             by = "; ".join((f"{segmenter.name}/{segmenter.version}", *label_map.notes))
