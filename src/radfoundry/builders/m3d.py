@@ -35,7 +35,7 @@ def pipeline(root: Path, salt: str) -> Pipeline:
 class AskM3D:
     """Ask for boxes and masks of some regions of each image, and closed questions about what is in view."""
 
-    regions_per_image: int = 6
+    regions_per_image: int = 24
     min_voxels: int = 8
     name: str = "ask-m3d"
     version: str = "1"

@@ -21,7 +21,11 @@ _EMPTY = {"CT": -1000.0}
 
 def image_removed(items: Sequence[Item]) -> list[Question]:
     """Return the questions with every picture blank: same grid, no content."""
-    return [replace(i.question, pictures=tuple(_blank(p) for p in i.question.pictures)) for i in items]
+    blank: dict[str, Picture] = {}
+    return [
+        replace(i.question, pictures=tuple(blank.setdefault(p.image_id, _blank(p)) for p in i.question.pictures))
+        for i in items
+    ]
 
 
 def image_shuffled(items: Sequence[Item]) -> list[Question]:
@@ -30,13 +34,17 @@ def image_shuffled(items: Sequence[Item]) -> list[Question]:
     Given regions stay where they were. A question whose kind no other patient has is asked over a blank picture.
     """
     out = []
+    shown: dict[tuple[str, str], Picture] = {}
     for place, item in enumerate(items):
         other = _other(items, place)
         if other is None:
             out.append(image_removed([item])[0])
             continue
         pairs = zip(item.question.pictures, other.question.pictures, strict=True)
-        pictures = tuple(replace(own, load=partial(_stretched, their, own.grid)) for own, their in pairs)
+        pictures = tuple(
+            shown.setdefault((own.image_id, their.image_id), replace(own, load=partial(_stretched, their, own.grid)))
+            for own, their in pairs
+        )
         out.append(replace(item.question, pictures=pictures))
     return out
 

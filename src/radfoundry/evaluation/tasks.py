@@ -56,10 +56,11 @@ def corpus_task(corpus: Corpus, split: str = "test", limit: int | None = None, t
 
 def _items(corpus: Corpus, samples: Sequence[Sample]) -> Iterator[Item]:
     patients = {s.study_id: s.patient_id for s in corpus.rows("studies")}
-    images = {image.image_id: image for image in corpus.rows("images")}
+    # one Picture an image: who shares it shares its encoding
+    shown = {image.image_id: _picture(corpus, image) for image in corpus.rows("images")}
     for sample in samples:
         if sample.turns and sample.turns[-1].role == "assistant":
-            pictures = tuple(_picture(corpus, images[image_id]) for image_id in sample.image_ids)
+            pictures = tuple(shown[image_id] for image_id in sample.image_ids)
             question = _question(corpus, sample, pictures)
             yield Item(question, _reference(corpus, sample), patients[sample.study_id])
 

@@ -40,15 +40,15 @@ def _part(
 
 
 def pointing_answer(turn: Turn, kind: str, look: Look, mask: npt.NDArray | None, box: Sequence[int] | None) -> Turn:
-    """Return an answer that ends by pointing: at `mask` for a mask question, at `box` for a box question.
+    """Return an answer that begins by pointing: at `mask` for a mask question, at `box` for a box question.
 
-    Both are on the canonical grid of the first image. An answer of another kind stays as it is.
+    The pointer comes before the words, so that a place can be asked for without writing any (`Answerer.locate`). Both are on the canonical grid of the first image. An answer of another kind stays as it is.
     """
     if kind == "mask" and mask is not None:
-        return Turn(turn.role, [*turn.parts, Pointer("mask", mask=look.mask(mask))])
+        return Turn(turn.role, [Pointer("mask", mask=look.mask(mask)), *turn.parts])
     if kind == "box" and box is not None:
         seen = look.box(Box.from_flat(box))
         if seen is not None:
             a, b, c, d, e, f = (float(v) for v in seen)
-            return Turn(turn.role, [*turn.parts, Pointer("box", box_zyx=(a, b, c, d, e, f))])
+            return Turn(turn.role, [Pointer("box", box_zyx=(a, b, c, d, e, f)), *turn.parts])
     return turn

@@ -37,7 +37,7 @@ class Settings:
     weight_decay: float = 0.01
     clip: float = 1.0
     mask_weight: float = 1.0
-    box_weight: float = 1.0
+    box_weight: float = 0.25
     seed: int = 0
     save_every: int = 100
     evaluate_every: int = 100

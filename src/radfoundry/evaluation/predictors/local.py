@@ -18,6 +18,12 @@ from radfoundry.records import MadeBy
 
 __all__ = ["LocalModel"]
 
+# tokens: a model that has not learned to end would else write every name at the length of a report
+_SHORT, _LONG = 32, 192
+_SHORT_TASKS = frozenset(
+    {"presence", "abnormality", "location", "size", "disorder", "plane", "phase", "organ", "modality", "reg"}
+)
+
 
 class LocalModel:
     """A checkpoint folder as a predictor; boxes and masks come back on the pictures' canonical grids."""
@@ -30,9 +36,9 @@ class LocalModel:
         self.made_by = MadeBy("local", "1", by=folder.name)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer in order; questions that follow each other about the same pictures share one encoding."""
+        """Answer in order; questions that follow each other about the same `Picture`s share one encoding."""
         out: list[Answer] = []
-        for _, group in groupby(questions, key=lambda q: [(p.image_id, id(p.load)) for p in q.pictures]):
+        for _, group in groupby(questions, key=lambda q: [id(p) for p in q.pictures]):
             out += self._study(list(group))
         return out
 
@@ -69,7 +75,8 @@ def _by_kind(questions: list[Question]) -> dict[str, list[int]]:
 def _to_model(question: Question, looks: list[Look]) -> inference.Question:
     turns = to_model_turns(question.turns, [p.image_id for p in question.pictures], looks, question.regions)
     *history, last = turns
-    return inference.Question(last.parts, choices=_choices(question), history=tuple(history))
+    limit = _SHORT if question.task in _SHORT_TASKS else _LONG
+    return inference.Question(last.parts, choices=_choices(question), history=tuple(history), max_tokens=limit)
 
 
 def _choices(question: Question) -> tuple[str, ...]:

@@ -76,8 +76,10 @@ class Majority:
 
 
 def _keys(question: Question) -> list[Key]:
-    """From the particular to the general: this thing, this task; pictures and volumes apart."""
-    kind = f"{question.task}/{question.pictures[0].grid.ndim if question.pictures else 0}"
+    """From the particular to the general: this thing, this task. Boxes and masks of pictures and volumes cannot be mixed."""
+    kind = question.task
+    if question.answer_kind in ("box", "mask"):
+        kind += f"/{question.pictures[0].grid.ndim}"
     return [(kind, _thing(question.turns[-1].text)), (kind, "")]
 
 

@@ -1,0 +1,118 @@
+"""The published families, by name: how each is configured, read and spoken to. Every family file has the same parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from radfoundry.errors import UsageError
+from radfoundry.model.config import VLMConfig
+from radfoundry.model.families import llava, m3d, radfm, radgenome, reg2rg, xraygpt
+from radfoundry.model.families.keys import KeyMap
+from radfoundry.model.processor import Processor
+from radfoundry.model.vocabulary import Codec, Vocabulary
+
+__all__ = ["FAMILIES", "Family", "processor_for", "recognise"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One published model."""
+
+    config: Callable[[Mapping[str, Any]], Any]
+    """The published config to ours."""
+    keys: Callable[[Any], KeyMap]
+    """Our config to the key map of its checkpoints."""
+    vocabulary: Callable[[Codec], Vocabulary]
+    """The tokenizer with the ids of the family's special tokens."""
+    processor: type[Processor]
+    """Conversations as this model was trained to read them."""
+    signs: tuple[str, ...]
+    """Beginnings of keys; a checkpoint that has each of them is of this family."""
+    licence: str
+    """What was found about the licence of code and weights."""
+    lora_scale: float = 2.0
+    """Alpha over rank of published training files that hold adapters."""
+
+
+FAMILIES: dict[str, Family] = {
+    "m3d-clip": Family(
+        m3d.clip_config,
+        lambda _: m3d.clip_keys(),
+        m3d.clip_vocabulary,
+        Processor,
+        ("vision_encoder.", "language_encoder."),
+        "code MIT; trained on Radiopaedia, non-commercial use for machine learning",
+    ),
+    "m3d-lamed": Family(
+        m3d.config,
+        m3d.keys,
+        m3d.vocabulary,
+        m3d.M3DProcessor,
+        ("model.vision_tower.vision_tower.blocks.", "model.mm_projector."),
+        "code MIT; Llama-2 or Phi-3 terms for the language model; data non-commercial",
+    ),
+    "radfm": Family(
+        radfm.config,
+        radfm.keys,
+        radfm.vocabulary,
+        radfm.RadFMProcessor,
+        ("embedding_layer.", "lang_model."),
+        "no licence file; LLaMA-1 terms apply to the language model",
+    ),
+    "xraygpt": Family(
+        xraygpt.config,
+        xraygpt.keys,
+        xraygpt.vocabulary,
+        xraygpt.XrayGPTProcessor,
+        ("llama_proj.",),
+        "CC BY-NC-SA 4.0; LLaMA terms for Vicuna; trained on MIMIC-CXR (PhysioNet)",
+    ),
+    "llava-tri": Family(
+        llava.config,
+        llava.keys,
+        llava.vocabulary,
+        llava.LlavaProcessor,
+        ("model.vision_tower.vision_tower.vision_model.", "model.mm_projector.0."),
+        "no licence file; Llama-3 terms for the language model",
+    ),
+    "radgenome": Family(
+        radgenome.config,
+        radgenome.keys,
+        radgenome.vocabulary,
+        radgenome.RadGenomeProcessor,
+        ("vision_backbone.", "image_proj_mlp."),
+        "no licence file; Llama-3 terms for the language model; SAT without a licence; no weights released",
+        4.0,
+    ),
+    "reg2rg": Family(
+        reg2rg.config,
+        reg2rg.keys,
+        reg2rg.vocabulary,
+        reg2rg.Reg2RGProcessor,
+        ("embedding_layer.mask_encoder.",),
+        "code Apache-2.0; Llama-2 terms for the language model; CT-RATE's terms for its data",
+        4.0,
+    ),
+}
+
+
+def processor_for(vocabulary: Vocabulary, config: VLMConfig) -> Processor:
+    """The processor of a model, ours or published."""
+    kind = FAMILIES[config.family].processor if config.family in FAMILIES else Processor
+    return kind.for_model(vocabulary, config)
+
+
+def recognise(keys: Sequence[str]) -> str:
+    """The family whose signs a checkpoint's keys have.
+
+    Raises:
+        UsageError: no family's signs are there.
+    """
+    for name in reversed(FAMILIES):  # Reg2RG's keys are a superset of RadFM's signs, and so it comes before
+        if all(any(key.startswith(sign) for key in keys) for sign in FAMILIES[name].signs):
+            return name
+    raise UsageError(
+        "the weights belong to no known family", f"known: {', '.join(FAMILIES)}", "name the family if you know better"
+    )
