@@ -9,7 +9,6 @@ import pytest
 from radfoundry import builders, corpus
 from radfoundry.phantom import write_cohort
 from radfoundry.studies import discover
-from radfoundry.studies.again import read_again
 
 KINDS = tuple(builders.KINDS)
 
@@ -20,7 +19,7 @@ def build(kind: str, table: Path, out: Path) -> corpus.Corpus:
     info = corpus.CorpusInfo(source_root=str(table.parent))
     pipeline = builders.pipeline(kind, table.parent, salt)
     corpus.build(found.studies, pipeline, out, workers=0, info=info, problems=found.problems)
-    return corpus.Corpus(out, image_reader=read_again)
+    return corpus.Corpus(out)
 
 
 @pytest.fixture(scope="session")

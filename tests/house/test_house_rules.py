@@ -55,9 +55,10 @@ def test_imports_point_up_the_list() -> None:
             continue
         for imported in _imports(tree):
             parts = imported.split(".")
-            if parts[0] == "radfoundry" and len(parts) > 1 and parts[1] in FLOORS:
-                if FLOORS.index(parts[1]) > FLOORS.index(room):
-                    wrong.append(f"{name} imports {imported}")
+            if parts[0] != "radfoundry" or len(parts) < 2 or parts[1] not in FLOORS:
+                continue
+            if FLOORS.index(parts[1]) > FLOORS.index(room):
+                wrong.append(f"{name} imports {imported}")
     assert not wrong, "\n".join(wrong)
 
 

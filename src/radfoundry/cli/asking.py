@@ -14,7 +14,7 @@ from radfoundry.grounding.segmenters import LabelsOnDisk, SegmentationRequest
 from radfoundry.protocols import Answer, Picture, Question
 from radfoundry.records import Part, Turn
 from radfoundry.studies import ReadImage, StudySource, read_image
-from radfoundry.studies.again import image_id_of
+from radfoundry.studies.identity import image_id_of
 from radfoundry.viewing import NamedBox, draw_study
 
 __all__ = ["AskedStudy"]

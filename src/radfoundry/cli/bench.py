@@ -71,7 +71,7 @@ def _corpus(
     folder: Path, model: str, split: str, tasks: tuple[str, ...], limit: int | None, out: Path | None, json: bool
 ) -> RunResult:
     from radfoundry.cli import console
-    from radfoundry.cli.opening import open_corpus
+    from radfoundry.corpus import Corpus
     from radfoundry.evaluation.controls import CONTROLS
     from radfoundry.evaluation.predictors import open_predictor
     from radfoundry.evaluation.predictors.majority import Majority
@@ -80,7 +80,7 @@ def _corpus(
 
     if not model:
         raise UsageError("which model?", "--model is missing", "--model RUN/last, majority, or answers:FILE")
-    corpus = open_corpus(folder)
+    corpus = Corpus(folder)
     task = corpus_task(corpus, split, limit, tasks)
     if not task.items:
         raise UsageError(f"no questions in the {split} split of {folder}", "no patient fell into it", "--split train")

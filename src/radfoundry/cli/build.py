@@ -20,6 +20,7 @@ def build(
     limit: int | None = None,
     only: Collection[str] | None = None,
     retry_rejected: bool = False,
+    plan: bool = False,
     salt_file: Path | None = None,
     json: bool = False,
 ) -> Any:
@@ -45,11 +46,14 @@ def build(
         Build these studies alone.
     retry_rejected
         Do waves with rejected rows again.
+    plan
+        Build nothing; say how many, how long and how many GB, from measured rates.
     salt_file
         The file whose secret makes patient ids; OUT/salt.txt if not given.
     json
         Print the report as a JSON line.
     """
+    import shlex
     import sys
 
     from radfoundry import builders, corpus
@@ -59,10 +63,13 @@ def build(
     found = found_studies(src, table)
     salt = builders.corpus_salt(salt_file or out / "salt.txt", [s.patient_key for s in found.studies])
     root = common_root(found.studies)
+    pipeline = builders.pipeline(kind, root, salt)
+    if plan:
+        return _say_plan(corpus.estimate_build(found.studies, pipeline, out, workers=workers), json)
     with console.meter(f"build {kind}") as shown:
         report = corpus.build(
             found.studies,
-            builders.pipeline(kind, root, salt),
+            pipeline,
             out,
             runner=engine_runner(engine, workers),
             workers=workers,
@@ -74,7 +81,7 @@ def build(
             progress=lambda pace: shown.update(
                 pace.skipped + pace.done, pace.total, f"{pace.rows_per_second:.1f} studies/s", pace.seconds_left
             ),
-            command=" ".join(["radfoundry", *sys.argv[1:]]),
+            command=shlex.join(["radfoundry", *sys.argv[1:]]),
         )
     if json:
         console.say_json({"out": str(out), "rows": report.rows, "rejected": report.rejected, "seconds": report.seconds})
@@ -95,3 +102,23 @@ def _say_rejected(out: Path, report: Any) -> None:
     rows = Corpus(out).rows("rejected")
     shown = [(r.key, r.step, r.reason, r.mend) for r in rows[:10]]
     console.say_table(f"rejected: {len(rows)} (first {len(shown)})", ["what", "step", "reason", "mend"], shown)
+
+
+def _say_plan(estimate: Any, json: bool) -> Any:
+    from radfoundry.cli import console
+
+    rows = [
+        ("studies", estimate.sources),
+        ("done before", estimate.done),
+        ("measured", estimate.measured),
+        ("workers", estimate.workers),
+        ("seconds a study", round(estimate.seconds_per_source, 3)),
+        ("hours to the end", round(estimate.hours, 4)),
+        ("GB on disk", round(estimate.gigabytes, 4)),
+        ("GPU hours", round(estimate.gpu_hours, 4)),
+    ]
+    if json:
+        console.say_json(dict(rows))
+    else:
+        console.say_table("plan", ["", "value"], rows)
+    return estimate

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from radfoundry.cli.opening import open_corpus
 from radfoundry.cli.picturing import CorpusPages
+from radfoundry.corpus import Corpus
 from radfoundry.evaluation.running import RunResult
 from radfoundry.protocols import Answer
 from radfoundry.viewing import PagePicture, PageSection, Score, report_page, score_chart
@@ -68,7 +68,7 @@ def _scores(kind: str, result: RunResult) -> PageSection:
 def _corpora(corpora: Mapping[str, Path]) -> PageSection:
     rows = []
     for kind, folder in corpora.items():
-        counts = open_corpus(folder).about["rows"]
+        counts = Corpus(folder).about["rows"]
         rows.append(
             (kind, *(counts.get(t, 0) for t in ("studies", "images", "regions", "links", "samples", "rejected")))
         )
@@ -78,7 +78,7 @@ def _corpora(corpora: Mapping[str, Path]) -> PageSection:
 
 
 def _pictures(kind: str, folder: Path) -> PageSection:
-    pages = CorpusPages(open_corpus(folder), folder / "show")
+    pages = CorpusPages(Corpus(folder), folder / "show")
     studies = [s for s in pages.studies() if s.split == "test"][:3]
     for study in studies:
         pages.write_study(study)

@@ -1,4 +1,4 @@
-"""What several commands open: studies under a path, an engine, a corpus."""
+"""What several commands open: studies under a path, an engine."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from radfoundry.errors import UsageError
 
 if TYPE_CHECKING:
-    from radfoundry.corpus import Corpus
     from radfoundry.corpus.runners import Runner
     from radfoundry.studies import Discovery, StudySource
 
-__all__ = ["common_root", "engine_runner", "found_studies", "open_corpus"]
+__all__ = ["common_root", "engine_runner", "found_studies"]
 
 
 def found_studies(src: Path, table: Path | None = None) -> Discovery:
@@ -35,14 +34,6 @@ def common_root(studies: Sequence[StudySource]) -> Path:
     """Return the deepest folder that holds every image: paths in a corpus are below it."""
     parents = {str(image.path.resolve().parent) for study in studies for image in study.images}
     return Path(os.path.commonpath(parents)) if parents else Path.cwd()
-
-
-def open_corpus(out: Path) -> Corpus:
-    """Return the corpus in a folder. Raises UsageError or CorpusError where it is none."""
-    from radfoundry.corpus import Corpus
-    from radfoundry.studies.again import read_again
-
-    return Corpus(out, image_reader=read_again)
 
 
 def engine_runner(engine: str, workers: int | None) -> Runner | None:

@@ -20,10 +20,10 @@ def show(out: Path, row: str = "", *, to: Path | None = None, limit: int = 24) -
         So many studies at most.
     """
     from radfoundry.cli import console
-    from radfoundry.cli.opening import open_corpus
     from radfoundry.cli.picturing import CorpusPages
+    from radfoundry.corpus import Corpus
 
-    corpus = open_corpus(out)
+    corpus = Corpus(out)
     folder = to or out / "show"
     pages = CorpusPages(corpus, folder)
     studies = pages.studies(row)[:limit]

@@ -48,7 +48,7 @@ def train(
         Print the log lines and the report as JSON.
     """
     from radfoundry.cli import console
-    from radfoundry.cli.opening import open_corpus
+    from radfoundry.corpus import Corpus
     from radfoundry.training.loop import Settings
     from radfoundry.training.starting import train_on
 
@@ -77,7 +77,7 @@ def train(
                 left,
             )
 
-        report = train_on([open_corpus(folder) for folder in out], model, run, settings, tasks=tasks, progress=progress)
+        report = train_on([Corpus(folder) for folder in out], model, run, settings, tasks=tasks, progress=progress)
     if json:
         console.say_json({"run": str(run), "steps": report.steps, "loss": report.loss, "seconds": report.seconds})
         return report

@@ -42,7 +42,8 @@ def _part(
 def pointing_answer(turn: Turn, kind: str, look: Look, mask: npt.NDArray | None, box: Sequence[int] | None) -> Turn:
     """Return an answer that begins by pointing: at `mask` for a mask question, at `box` for a box question.
 
-    The pointer comes before the words, so that a place can be asked for without writing any (`Answerer.locate`). Both are on the canonical grid of the first image. An answer of another kind stays as it is.
+    The pointer comes before the words, so that a place can be asked for without writing any (`Answerer.locate`). Mask and box are on
+    the canonical grid of the first image. An answer of another kind stays as it is.
     """
     if kind == "mask" and mask is not None:
         return Turn(turn.role, [Pointer("mask", mask=look.mask(mask)), *turn.parts])

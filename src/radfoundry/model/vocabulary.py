@@ -7,6 +7,7 @@ tokenised as the characters it is made of.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -34,19 +35,25 @@ class Codec(Protocol):
         """The text of ids."""
 
     def names(self) -> dict[str, int]:
-        """Ids of the tokens that the codec's own file calls special."""
+        """Ids of the tokens that the codec's own file adds or calls special."""
 
     def to_bytes(self) -> bytes:
         """The content of the codec's file."""
 
 
 class JsonTokenizer:
-    """A tokenizer of the `tokenizers` library; tokens that it calls special are not recognised in text."""
+    """A tokenizer of the `tokenizers` library; none of its added tokens is recognised in text.
+
+    Published files add ordinary tokens too (M3D's `[SEG]`, tool marks); here every added token counts as special.
+    """
 
     file_name = "tokenizer.json"
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
+        values = json.loads(tokenizer.to_str())
+        for token in values["added_tokens"]:
+            token["special"] = True
+        self.tokenizer = Tokenizer.from_str(json.dumps(values))
         self.tokenizer.encode_special_tokens = True
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
 

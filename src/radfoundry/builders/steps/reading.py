@@ -15,7 +15,7 @@ from radfoundry.language import parse_report
 from radfoundry.protocols import Batch, Needs
 from radfoundry.records import Image, Report, Section, Study
 from radfoundry.studies import ReadImage, StudySource, read_image
-from radfoundry.studies.again import image_id_of
+from radfoundry.studies.identity import image_id_of
 
 __all__ = ["ImageOrigin", "ReadStudies"]
 

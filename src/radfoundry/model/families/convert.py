@@ -99,7 +99,7 @@ def find_codec(folder: Path) -> Codec:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder's weight files (or of one file); safetensors if there are any, else pickles.
+    """All tensors of a folder's weight files (or of one file); a `pytorch_model.bin` beside safetensors is skipped.
 
     Raises:
         UsageError: there are no weights.
@@ -107,9 +107,11 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     files = [folder] if folder.is_file() else sorted(path for path in folder.iterdir() if path.is_file())
     safe = [file for file in files if file.suffix == ".safetensors"]
     pickled = [file for file in files if file.suffix in PICKLES and not file.name.startswith(SKIPPED)]
+    if safe:  # the usual second copy of the same weights
+        pickled = [file for file in pickled if not file.name.startswith("pytorch_model")]
     state: dict[str, Tensor] = {}
-    for file in safe or pickled:
-        found = read_safe(file) if safe else read_pickle(file)
+    for file in [*safe, *pickled]:
+        found = read_safe(file) if file in safe else read_pickle(file)
         twice = sorted(set(found) & set(state))
         if twice:
             raise UsageError(

@@ -85,7 +85,8 @@ def keys(config: VLMConfig) -> KeyMap:
         Rule(rf"model\.mm_projector\.{2 * i}\.(.*)", rf"connector.projection.layers.{i}.\1")
         for i in range(config.connector.layers)
     )
-    return KeyMap((*causal_rules(), *clip_rules(), *projector), DEAD)
+    plain = Rule(r"model\.mm_projector\.(weight|bias)", r"connector.projection.layers.0.\1")
+    return KeyMap((*causal_rules(), *clip_rules(), *projector, plain), DEAD)
 
 
 # Tokens ----------------------------------------------------------------------------------------------------------

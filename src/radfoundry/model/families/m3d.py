@@ -287,12 +287,12 @@ def boxes_in_text(text: str, shape: Size3 = VOLUME) -> list[NDArray[np.float32]]
 
 
 def vocabulary(codec: Codec) -> Vocabulary:
-    """The base tokenizer and the four tokens that M3D adds behind it; their ids follow from its length.
+    """The base tokenizer and the four tokens that M3D adds behind it, if its file does not hold them already.
 
     Llama-2's pad is its unknown token, Phi-3's its end token (`<|endoftext|>`).
     """
-    base = codec.size
     names = codec.names()
+    base = names.get(NEW_TOKENS[0], codec.size)
     end = names.get("<|endoftext|>", names.get("</s>", 2))
     special = {
         "bos": names.get("<s>", 1),

@@ -185,24 +185,45 @@ def swin_rules(theirs: str, ours: str = "vision.") -> tuple[Rule, ...]:
 
 
 DEAD = (
-    r"Qformer\.bert\.embeddings\.position_ids",
-    r"llama_model\.model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq",
+    r"Qformer\.bert\.embeddings\.(?:position_ids|word_embeddings\..*|position_embeddings\..*)",
+    r"Qformer\.bert\.encoder\.layer\.\d+\.(?:intermediate|output)\..*",
+    r"Qformer\.cls\..*",
+    r"t5_(?:model|proj)\..*",
+    r"(?:llama_model\.)?model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq",
     r".*\.relative_position_index",
     r"text_model\..*",
     "logit_scale",
 )
 
 
+def gather(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Keys of the separate files (EVA's, Vicuna's) as the whole model names them, and the encoder's biases joined.
+
+    XrayGPT comes as four downloads: EVA ViT-g, BLIP-2's Q-Former, Vicuna and a file of the linear layer.
+    """
+    named = {}
+    for key, tensor in state.items():
+        alone = re.match(r"(blocks|patch_embed)\.|(cls_token|pos_embed)$", key)
+        language = re.match(r"(model\.(embed_tokens|layers|norm)|lm_head)\.", key)
+        named[("visual_encoder." if alone else "llama_model." if language else "") + key] = tensor
+    return join_biases(named)
+
+
 def keys(config: VLMConfig) -> KeyMap:
-    """The key map of a whole model, or of a released file that holds the linear layer alone."""
-    linear = "connector.projection.layers.0." if config.name == "medclip-linear" else "connector.projection."
+    """The key map of a whole model, of its four parts together, or of the linear layer alone.
+
+    EVA's file has one block more than is used, and a head.
+    """
+    projection = "connector.projection.layers.0." if config.name == "medclip-linear" else "connector.projection."
     towers = (
         (*swin_rules("vision_model."), *swin_rules("visual_encoder."))
         if config.name == "medclip-linear"
         else (*eva_rules(), *qformer_rules())
     )
-    projection = Rule(r"llama_proj\.(.*)", linear + r"\1")
-    return KeyMap((*towers, projection, *causal_rules("llama_model.")), DEAD, join_biases)
+    surplus = rf"visual_encoder\.blocks\.{config.vision.depth}\..*"
+    head = r"(?:norm|fc_norm|head)\.(?:weight|bias)"
+    rules = (*towers, Rule(r"llama_proj\.(.*)", projection + r"\1"), *causal_rules("llama_model."))
+    return KeyMap(rules, (*DEAD, surplus, head), gather)
 
 
 def freeze(model: VLM) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from radfoundry.errors import RadfoundryError
 from radfoundry.studies.doctor.finding import Finding, of_error, of_note
 from radfoundry.studies.doctor.sides import name_side_findings
+from radfoundry.studies.guess import tokens
 from radfoundry.studies.labels import LabelMap, read_label_layers
 from radfoundry.studies.limits import Limits
 from radfoundry.studies.placing import place_labels
@@ -41,7 +42,8 @@ def mask_findings(
     for layer, put in zip(layers, placed, strict=True):
         for note in layer.notes:
             yield of_note(path, note)
-        names, told = _names(layer, numbering)
+        # the usual numbering is that of CT; MR label maps count differently
+        names, told = _names(layer, numbering if image.modality in ("CT", "") else {})
         if told:
             yield Finding(path, *told)  # type: ignore[arg-type]
         count = int(np.count_nonzero(np.bincount(put.array.ravel())[1:]))
@@ -93,9 +95,10 @@ def _hu_findings(
 ) -> Iterator[Finding]:
     counts = np.bincount(labels.ravel())
     sums = np.bincount(labels.ravel(), weights=image.pixels.ravel())
+    ranges = {_plain(name): bounds for name, bounds in plausible_hu.items()}
     checked, wrong = 0, []
     for value in np.flatnonzero(counts >= _LEAST):
-        bounds = plausible_hu.get(names.get(int(value), "")) if value else None
+        bounds = ranges.get(_plain(names.get(int(value), ""))) if value else None
         if bounds is None:
             continue
         mean = sums[value] / counts[value]
@@ -116,3 +119,8 @@ def _hu_findings(
         f"{len(wrong)} of {checked} regions read HU that they cannot have on {image_path}: {shown}",
         "the labels do not fit this image: check that they were drawn on it, and the origins of both",
     )
+
+
+def _plain(name: str) -> str:
+    """Names of regions differ between files in case and in how words are joined."""
+    return " ".join(tokens(name))
