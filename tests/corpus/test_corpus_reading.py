@@ -103,15 +103,17 @@ def test_the_project_s_own_reader_finds_the_image_again(tmp_path: Path) -> None:
     np.save(tmp_path / "scan.npy", pixels)
     from radfoundry.corpus.images import read_pixels
     from radfoundry.studies import ImageSource, read_image
+    from radfoundry.studies.identity import image_id_of
 
     read = read_image(ImageSource(tmp_path / "scan.npy", "npy"))
     grid = read.grid
+    name = image_id_of(read)
     row = Image(
-        "img_1", "sty_1", "CT", 3, grid.shape, grid.spacing, grid.origin, grid.direction, grid.unit, path="scan.npy"
+        name, "sty_1", "CT", 3, grid.shape, grid.spacing, grid.origin, grid.direction, grid.unit, path="scan.npy"
     )
     np.testing.assert_array_equal(read_pixels(tmp_path / "scan.npy", row), read.pixels)
     with pytest.raises(MismatchError, match="no longer holds the image img_1"):
-        read_pixels(tmp_path / "scan.npy", replace(row, spacing=(9.0, 9.0, 9.0)))
+        read_pixels(tmp_path / "scan.npy", replace(row, image_id="img_1"))
     with pytest.raises(UnreadableError, match="there is no"):
         read_pixels(tmp_path / "gone.npy", row)
 

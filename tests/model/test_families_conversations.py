@@ -167,3 +167,38 @@ def test_radfm_images_may_stand_anywhere_in_the_text_rfm_t5() -> None:
     rows = [row for row in batch.visual[0].tolist() if row >= 0]
     assert rows == [0, 5, 6, 7, 1, 0, 2, 3, 4, 1]
     assert torch.isfinite(model(batch).logits).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "modality"),
+    [
+        ("m3d-lamed", (6, 20, 20), "CT"),
+        ("radfm", (6, 20, 20), "CT"),
+        ("radfm", (30, 20), "DX"),
+        ("xraygpt", (30, 20), "DX"),
+        ("llava-tri", (30, 20), "DX"),
+    ],
+)
+def test_any_array_becomes_a_view_that_the_model_takes(name: str, shape: tuple[int, ...], modality: str) -> None:
+    model, processor = build(name)
+    pixels = np.random.default_rng(0).normal(0, 400, shape).astype(np.int16)
+    seen = FAMILIES[name].look(pixels, modality, model.config)
+    assert torch.isfinite(seen).all()
+    answer = Answerer(model, processor).ask(Answerer(model, processor).open([seen]), [Question("Clear?", max_tokens=2)])
+    assert answer[0].confidence > 0
+
+
+@pytest.mark.parametrize(("name", "shape"), [("m3d-lamed", (8, 8)), ("xraygpt", (4, 8, 8)), ("radgenome", (8, 8))])
+def test_a_model_of_pictures_refuses_volumes_and_the_other_way_round(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match=r"this model reads (pictures|volumes)"):
+        FAMILIES[name].look(np.zeros(shape, dtype=np.int16), "CT", FAMILIES[name].config(TINY[name]))
+
+
+def test_a_16_bit_film_is_windowed_before_it_is_8_bit_xrg_t5() -> None:
+    from radfoundry.model.families.pictures import as_picture
+
+    film = np.linspace(0, 60000, 64 * 64).reshape(64, 64).astype(np.uint16)
+    bytes_ = np.asarray(as_picture(film))
+    assert len(np.unique(bytes_)) > 200
+    colour = np.random.default_rng(0).integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    assert np.array_equal(np.asarray(as_picture(colour)), colour)

@@ -22,6 +22,7 @@ COMMANDS = {
     "rescore": "Score a run log again, without the model.",
     "compare": "Compare two run logs on the questions they share.",
     "ask": "Ask about a study: text, box, mask, picture.",
+    "convert": "Published weights as a checkpoint of ours.",
     "info": "Facts about the anatomy, a model, or a corpus.",
 }
 

@@ -66,11 +66,23 @@ class LabelsOnDisk:
         found = []
         for mask in request.masks:
             for layer in read_label_layers(mask.source, mask.labels, image=request.grid):
+                _refuse_unnamed(layer, mask.source.label)
                 placed = _mostly_inside(place_labels(layer, request.grid))
                 found.append(
                     LabelMap(placed, request.grid, name_labels(placed, layer.names, request.modality), layer.notes)
                 )
         return found
+
+
+def _refuse_unnamed(layer: LabelMap, label: str) -> None:
+    """A mask of one structure says nothing by its value 1, which a numbering would call the spleen."""
+    if any(note.startswith("unnamed-mask") for note in layer.notes):
+        raise MismatchError(
+            f"{label} is a mask of one structure without a name",
+            "its only value says nothing",
+            "name it in a labels file (JSON or TSV: value, region)",
+            code="mask-unnamed",
+        )
 
 
 @dataclass(frozen=True)

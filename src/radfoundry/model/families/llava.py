@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from radfoundry.model.config import ConnectorConfig, LanguageConfig, Size3, VisionConfig, VLMConfig
 from radfoundry.model.families.keys import KeyMap, Rule, causal_rules, causal_settings
+from radfoundry.model.families.pictures import as_picture
 from radfoundry.model.processor import Encoded, ImagePart, Processor, Turn, plain_text
 from radfoundry.model.vocabulary import Codec, Vocabulary
 
@@ -245,6 +247,12 @@ def view(picture: Image.Image, side: int = 1008, pad: bool = True, colour: Seque
     pixels = np.asarray(picture.crop((left, top, left + side, top + side)), dtype=np.float32).copy()
     channels = torch.from_numpy(pixels).permute(2, 0, 1) / 255
     return ((channels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None])[:, None]
+
+
+def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
+    """The view of any picture, padded to a square."""
+    del modality
+    return view(as_picture(pixels), max(config.vision.scales, default=config.vision.size[1]))
 
 
 # The processor ----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from radfoundry.errors import UsageError
 from radfoundry.model.clip import ClipConfig
 from radfoundry.model.config import ConnectorConfig, LanguageConfig, SegmentationConfig, Size3, VisionConfig, VLMConfig
 from radfoundry.model.families.keys import KeyMap, Rule, causal_rules, causal_settings, vit_rules
+from radfoundry.model.families.pictures import need_volume
 from radfoundry.model.processor import Encoded, ImagePart, Part, Pointer, Processor, RegionPart, Turn
 from radfoundry.model.vocabulary import Codec, Vocabulary
 
@@ -260,13 +261,23 @@ def placeholders(count: int, task: str) -> str:
 def view(volume: NDArray[np.float32], shape: Size3 = VOLUME) -> Tensor:
     """A volume `[z, y, x]` as the model's `[1, *shape]`: min-max to 0..1, crop to what is above 0, resize trilinearly."""
     scaled = volume - volume.min()
-    scaled = scaled / max(float(scaled.max()), 1e-8)
-    places = np.argwhere(scaled > 0)
-    if len(places):
-        low, high = places.min(axis=0), places.max(axis=0) + 1
-        scaled = scaled[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    scaled = (scaled / max(float(scaled.max()), 1e-8))[crop(volume)]
     tensor = torch.from_numpy(np.ascontiguousarray(scaled, dtype=np.float32))[None, None]
     return F.interpolate(tensor, size=shape, mode="trilinear", align_corners=False)[0]
+
+
+def crop(volume: NDArray[np.float32]) -> tuple[slice, ...]:
+    """The part of a volume that the view shows: the box of what is above the least value."""
+    places = np.argwhere(volume > volume.min())
+    if not len(places):
+        return tuple(slice(0, n) for n in volume.shape)
+    return tuple(slice(int(a), int(b) + 1) for a, b in zip(places.min(axis=0), places.max(axis=0), strict=True))
+
+
+def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
+    """The view of any volume; CT is clipped to -1000..1000 HU first (training saw windowed pictures)."""
+    volume = need_volume(pixels)
+    return view(np.clip(volume, -1000, 1000) if modality == "CT" else volume, config.vision.size)
 
 
 BOX = re.compile(r"\[(\d+(?:\.\d+)?(?:, *\d+(?:\.\d+)?){5})\]")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from radfoundry.errors import UsageError
@@ -287,6 +288,16 @@ def view(volume: Tensor, side: int | None = None) -> Tensor:
     depth = target_depth(max(4, volume.shape[1]))
     width = side or (512 if depth == 4 else 256)
     return resize_nearest(scaled, (depth, width, width))
+
+
+def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
+    """The view of any picture `[y, x]`, colour picture or volume `[z, y, x]`; CT is clipped to -1000..1000 HU first."""
+    array = np.clip(pixels, -1000, 1000) if modality == "CT" else pixels
+    tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    colour = tensor.dim() == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8
+    volume = tensor.permute(2, 0, 1)[:, None] if colour else tensor.reshape(1, -1, *tensor.shape[-2:])
+    full = config.vision.size[1]
+    return view(volume, full if volume.shape[1] <= 4 else full // 2)
 
 
 # The processor ----------------------------------------------------------------------------------------------------

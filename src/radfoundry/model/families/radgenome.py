@@ -29,6 +29,7 @@ from radfoundry.model.config import (
 )
 from radfoundry.model.families.keys import KeyMap, Rule, causal_rules, causal_settings
 from radfoundry.model.families.llava import LLAMA3, Special
+from radfoundry.model.families.pictures import need_volume
 from radfoundry.model.processor import Encoded, ImagePart, Processor, RegionPart, Turn, plain_text
 from radfoundry.model.vocabulary import Codec, Vocabulary
 
@@ -115,6 +116,12 @@ def view(volume: NDArray[np.float32], shape: Size3 = VOLUME) -> Tensor:
     clipped = np.clip(volume, -1000, 200).astype(np.float32)
     scored = (clipped - clipped.mean()) / max(float(clipped.std()), 1e-8)
     return F.interpolate(torch.from_numpy(scored)[None, None], size=shape, mode="area")[0]
+
+
+def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
+    """The view of a chest CT in HU."""
+    del modality
+    return view(need_volume(pixels), config.vision.size)
 
 
 def region_answer(answer: str, node: str, head: str) -> str:

@@ -22,6 +22,7 @@ from torch import Tensor
 from radfoundry.model.config import LanguageConfig, RegionConfig, Size3, VisionConfig, VLMConfig, from_dict
 from radfoundry.model.families import radfm
 from radfoundry.model.families.keys import KeyMap, Rule, causal_rules, causal_settings
+from radfoundry.model.families.pictures import need_volume
 from radfoundry.model.families.radfm import perceiver_rules, vision_rules
 from radfoundry.model.processor import Encoded, ImagePart, Pointer, Processor, RegionPart, Turn, plain_text
 from radfoundry.model.vocabulary import Codec, Vocabulary
@@ -90,6 +91,12 @@ def keys(config: VLMConfig) -> KeyMap:
 def view(volume: NDArray[np.float32], shape: Size3 = VOLUME) -> Tensor:
     """A CT volume in HU `[z, y, x]` as the view `[3, *shape]`: crop to over -1000, resize, clip, (x + 400) / 600."""
     return _scaled(_resized(volume, foreground(volume), shape))
+
+
+def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
+    """The view of a whole chest CT in HU."""
+    del modality, config
+    return view(need_volume(pixels))
 
 
 def region_view(volume: NDArray[np.float32], mask: NDArray[np.bool_], shape: Size3 = VOLUME) -> Tensor | None:

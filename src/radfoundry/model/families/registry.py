@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+from torch import Tensor
+
 from radfoundry.errors import UsageError
 from radfoundry.model.config import VLMConfig
 from radfoundry.model.families import llava, m3d, radfm, radgenome, reg2rg, xraygpt
@@ -28,6 +31,8 @@ class Family:
     """The tokenizer with the ids of the family's special tokens."""
     processor: type[Processor]
     """Conversations as this model was trained to read them."""
+    look: Callable[[NDArray[Any], str, Any], Tensor]
+    """An image's array, its modality and our config to the view that the model was trained on."""
     signs: tuple[str, ...]
     """Beginnings of keys; a checkpoint that has each of them is of this family."""
     licence: str
@@ -42,6 +47,7 @@ FAMILIES: dict[str, Family] = {
         lambda _: m3d.clip_keys(),
         m3d.clip_vocabulary,
         Processor,
+        m3d.look,
         ("vision_encoder.", "language_encoder."),
         "code MIT; trained on Radiopaedia, non-commercial use for machine learning",
     ),
@@ -50,6 +56,7 @@ FAMILIES: dict[str, Family] = {
         m3d.keys,
         m3d.vocabulary,
         m3d.M3DProcessor,
+        m3d.look,
         ("model.vision_tower.vision_tower.blocks.", "model.mm_projector."),
         "code MIT; Llama-2 or Phi-3 terms for the language model; data non-commercial",
     ),
@@ -58,6 +65,7 @@ FAMILIES: dict[str, Family] = {
         radfm.keys,
         radfm.vocabulary,
         radfm.RadFMProcessor,
+        radfm.look,
         ("embedding_layer.", "lang_model."),
         "no licence file; LLaMA-1 terms apply to the language model",
     ),
@@ -66,6 +74,7 @@ FAMILIES: dict[str, Family] = {
         xraygpt.keys,
         xraygpt.vocabulary,
         xraygpt.XrayGPTProcessor,
+        xraygpt.look,
         ("llama_proj.",),
         "CC BY-NC-SA 4.0; LLaMA terms for Vicuna; trained on MIMIC-CXR (PhysioNet)",
     ),
@@ -74,6 +83,7 @@ FAMILIES: dict[str, Family] = {
         llava.keys,
         llava.vocabulary,
         llava.LlavaProcessor,
+        llava.look,
         ("model.vision_tower.vision_tower.vision_model.", "model.mm_projector.0."),
         "no licence file; Llama-3 terms for the language model",
     ),
@@ -82,6 +92,7 @@ FAMILIES: dict[str, Family] = {
         radgenome.keys,
         radgenome.vocabulary,
         radgenome.RadGenomeProcessor,
+        radgenome.look,
         ("vision_backbone.", "image_proj_mlp."),
         "no licence file; Llama-3 terms for the language model; SAT without a licence; no weights released",
         4.0,
@@ -91,6 +102,7 @@ FAMILIES: dict[str, Family] = {
         reg2rg.keys,
         reg2rg.vocabulary,
         reg2rg.Reg2RGProcessor,
+        reg2rg.look,
         ("embedding_layer.mask_encoder.",),
         "code Apache-2.0; Llama-2 terms for the language model; CT-RATE's terms for its data",
         4.0,

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from radfoundry.errors import UsageError
 from radfoundry.model.config import ConnectorConfig, LanguageConfig, Size3, VisionConfig, VLMConfig
 from radfoundry.model.families.keys import KeyMap, Rule, causal_rules, causal_settings
+from radfoundry.model.families.pictures import as_picture
 from radfoundry.model.processor import Encoded, ImagePart, Processor, Turn, plain_text
 from radfoundry.model.vlm import VLM
 from radfoundry.model.vocabulary import Codec, Vocabulary
@@ -353,6 +355,17 @@ def medclip_view(
     edge = (size - crop) // 2
     pixels = torch.from_numpy(small[edge : edge + crop, edge : edge + crop] / np.float32(255))
     return ((pixels - mean) / std)[None, None]
+
+
+def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
+    """The view of any picture, as the preset was trained (`medclip-linear` pads, `eva-qformer` squashes)."""
+    del modality
+    side = config.vision.size[1]
+    return (
+        medclip_view(as_picture(pixels), side, side)
+        if config.name == "medclip-linear"
+        else view(as_picture(pixels), side)
+    )
 
 
 # The processor ----------------------------------------------------------------------------------------------------

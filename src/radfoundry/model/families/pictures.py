@@ -1,0 +1,41 @@
+"""From an array to what a published picture model takes: an 8-bit picture, windowed first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from radfoundry.errors import UsageError
+
+__all__ = ["as_picture", "need_volume"]
+
+
+def as_picture(pixels: NDArray[Any]) -> Image.Image:
+    """A picture `[y, x]` (any range) from its 1st to its 99th percentile in 8 bit; `[y, x, 3]` bytes as they are.
+
+    Published code converts 16 bit to RGB directly, which saturates; here the range is brought to 8 bit before.
+
+    Raises:
+        UsageError: the array is a volume.
+    """
+    if pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8:
+        return Image.fromarray(pixels)
+    if pixels.ndim != 2:
+        raise UsageError(f"an image of shape {pixels.shape}", "this model reads pictures", "ask about one slice of it")
+    low, high = np.percentile(pixels, (1, 99))
+    scaled = np.clip((pixels - low) / max(float(high - low), 1e-6), 0, 1)
+    return Image.fromarray((scaled * 255).round().astype(np.uint8))
+
+
+def need_volume(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """The array as a float32 volume `[z, y, x]`.
+
+    Raises:
+        UsageError: it is a picture.
+    """
+    if pixels.ndim != 3:
+        raise UsageError(f"an image of shape {pixels.shape}", "this model reads volumes", "give it the whole scan")
+    return pixels.astype(np.float32)
