@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from radfoundry.evaluation.running import RunResult
 
 
-def demo(*, out: Path = Path("demo"), studies: int = 240, seconds: float = 90.0) -> Path:
+def demo(*, out: Path = Path("demo"), studies: int = 200, seconds: float = 90.0) -> Path:
     """Make synthetic patients, build corpora, train a small model, ask it, score it, and write a page.
 
     Parameters
@@ -44,17 +44,18 @@ def demo(*, out: Path = Path("demo"), studies: int = 240, seconds: float = 90.0)
     corpora = {}
     for kind in ("grounded-report", "m3d", "description", "instruction", "summary"):
         corpora[kind] = out / kind
-        build(kind, table.parent, corpora[kind], table=table, limit=None if kind in TRAINED else 24)
+        few = kind not in TRAINED
+        build(kind, table.parent, corpora[kind], table=table, limit=24 if few else None, workers=0 if few else None)
 
     stage(3, f"a model of 2 to 3 million parameters, {seconds:.0f} s of training")
     run = out / "run"
-    train([corpora[kind] for kind in TRAINED], run=run, seconds=seconds, studies=4, questions=8, tasks=TASKS)
+    train([corpora[kind] for kind in TRAINED], run=run, seconds=seconds, studies=2, questions=20, tasks=TASKS)
 
     stage(4, "questions about patients that it has not seen, each asked again without the image")
     results: dict[str, RunResult] = {}
     for kind in TRAINED:
         folder = out / f"bench-{kind}"
-        results[kind] = bench(str(corpora[kind]), model=str(run / "last"), tasks=TASKS, limit=240, out=folder)
+        results[kind] = bench(str(corpora[kind]), model=str(run / "last"), tasks=TASKS, limit=160, out=folder)
 
     stage(5, "one study on a slice")
     study = sorted((out / "studies" / "images").glob("*.nii.gz"))[-1]

@@ -75,15 +75,31 @@ class LightDecoder(nn.Module):
 
     def masks(self, maps: PixelMaps, prompts: Tensor) -> Tensor:
         """Mask logits `[Q, z, y, x]` for the prompts `[Q, D]` of one image."""
-        h, c = self.config.hidden, maps.fine.shape[0]
-        w1, b1, w2, b2 = self.mask_kernel(prompts).split(self.sizes, dim=1)
-        pixels = maps.fine.flatten(1)
-        inner = F.relu(w1.reshape(-1, h, c) @ pixels + b1[:, :, None])
-        logits = (w2[:, None] @ inner).squeeze(1) + b2
-        logits = logits.reshape(-1, *maps.fine.shape[1:])
+        logits = self._kernel(maps.fine, prompts)
         if tuple(logits.shape[1:]) != maps.shape:
             logits = F.interpolate(logits[:, None], size=maps.shape, mode="trilinear", align_corners=False)[:, 0]
         return logits
+
+    def mask_terms(self, maps: PixelMaps, prompts: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each mask `[Q]`, targets `[Q, z, y, x]`; in training on every other row and column, other ones each time.
+
+        Masks cost most of a step where many are asked for, and a quarter of the voxels says nearly as much as all. A target that has
+        no voxel there counts nothing, rather than as absent.
+        """
+        if not self.training or tuple(maps.fine.shape[1:]) != maps.shape:
+            return mask_losses(self.masks(maps, prompts), targets)
+        y, x = torch.randint(2, (2,)).tolist()
+        seen = targets[:, :, y::2, x::2]
+        lost = targets.flatten(1).any(dim=1) & ~seen.flatten(1).any(dim=1)
+        terms = mask_losses(self._kernel(maps.fine[:, :, y::2, x::2], prompts), seen)
+        return torch.where(lost, torch.zeros_like(terms), terms)
+
+    def _kernel(self, pixels: Tensor, prompts: Tensor) -> Tensor:
+        """Each prompt's two-layer kernel over pixel features `[c, z, y, x]`: `[Q, z, y, x]`."""
+        h, c = self.config.hidden, pixels.shape[0]
+        w1, b1, w2, b2 = self.mask_kernel(prompts).split(self.sizes, dim=1)
+        inner = F.relu(w1.reshape(-1, h, c) @ pixels.flatten(1) + b1[:, :, None])
+        return ((w2[:, None] @ inner).squeeze(1) + b2).reshape(-1, *pixels.shape[1:])
 
     def boxes(self, maps: PixelMaps, prompts: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes `[Q, 6]` as (z0, y0, x0, z1, y1, x1) from 0 to 1 of the view, and the cells' scores `[Q, cells]`."""

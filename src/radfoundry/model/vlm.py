@@ -221,10 +221,10 @@ class VLM(nn.Module):
         if masks is not None and len(masks.row):
             predicted = self.config.segmentation is not None and self.config.segmentation.predicted
             prompts = hidden[masks.row, masks.token - int(predicted)]
-            out.mask_logits = self.mask_logits(prompts, masks.image, seen)
             if masks.targets is not None:
-                pairs = zip(out.mask_logits, masks.targets, strict=True)
-                out.losses["mask"] = torch.cat([mask_losses(mask[None], truth[None]) for mask, truth in pairs]).mean()
+                out.losses["mask"] = self.mask_terms(prompts, masks.image, seen, masks.targets).mean()
+            if not self.training:
+                out.mask_logits = self.mask_logits(prompts, masks.image, seen)
         if boxes is not None and len(boxes.row):
             out.boxes, terms = self.box_coordinates(hidden[boxes.row, boxes.token], boxes.image, seen, boxes.targets)
             if terms is not None:
@@ -240,6 +240,19 @@ class VLM(nn.Module):
             for place, mask in zip(places.tolist(), masks, strict=True):
                 out[place] = mask
         return out
+
+    def mask_terms(self, prompts: Tensor, image: Tensor, seen: Seen, targets: Sequence[Tensor]) -> Tensor:
+        """Losses of masks `[Q]`, those of one image together, in no particular order."""
+        decoder, terms = self.decode(seen, image), []
+        for i in sorted(set(image.tolist())):
+            places = (image == i).nonzero()[:, 0]
+            truth = torch.stack([targets[place] for place in places.tolist()])
+            maps = seen.maps[i]
+            if isinstance(decoder, LightDecoder):
+                terms.append(decoder.mask_terms(cast(PixelMaps, maps), prompts[places], truth))
+            else:
+                terms.append(mask_losses(decoder.masks(cast(Any, maps), prompts[places]), truth))
+        return torch.cat(terms)
 
     def box_coordinates(
         self, prompts: Tensor, image: Tensor, seen: Seen, targets: list[Tensor] | None = None
