@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +24,16 @@ KINDS = {
 }
 
 
-def pipeline(kind: str, root: Path, salt: str) -> Pipeline:
-    """Return the pipeline of a corpus kind. Raises UsageError for a kind that is none of `KINDS`."""
+def pipeline(kind: str, root: Path, salt: str, regions: Sequence[str] = ()) -> Pipeline:
+    """Return the pipeline of a corpus kind; `regions` narrows what m3d asks about.
+
+    Raises UsageError for a kind that is none of `KINDS`, and for regions where the kind does not choose any.
+    """
     if kind not in KINDS:
         raise UsageError(f"no corpus kind {kind!r}", f"there are {', '.join(KINDS)}", "radfoundry build --help")
-    return import_module(f"radfoundry.builders.{kind.replace('-', '_')}").pipeline(root, salt)
+    module = import_module(f"radfoundry.builders.{kind.replace('-', '_')}")
+    if not regions:
+        return module.pipeline(root, salt)
+    if kind != "m3d":
+        raise UsageError(f"{kind} does not choose regions", "only m3d asks about single regions", "leave --regions out")
+    return module.pipeline(root, salt, regions)

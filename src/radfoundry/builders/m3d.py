@@ -16,6 +16,7 @@ from radfoundry.builders.modality import MODALITY_CHOICES, modality_words
 from radfoundry.builders.samples import SampleMaker, StudyRows, studies_of
 from radfoundry.builders.steps import FindRegions, LinkSentences, ReadReports, ReadStudies
 from radfoundry.corpus import Pipeline
+from radfoundry.grounding.names import region_name
 from radfoundry.ids import settings_hash
 from radfoundry.protocols import Batch, Needs
 from radfoundry.records import Image, MadeBy, Region, Sample
@@ -26,15 +27,17 @@ YES_NO = ("yes", "no")
 _WHOLE_BODY = 15  # structures from which on a label map is taken for a whole-body one
 
 
-def pipeline(root: Path, salt: str) -> Pipeline:
-    """Return the steps of the m3d corpus."""
-    return Pipeline("m3d", (ReadStudies(salt, root), ReadReports(), FindRegions(), LinkSentences(), AskM3D()))
+def pipeline(root: Path, salt: str, regions: Sequence[str] = ()) -> Pipeline:
+    """Return the steps of the m3d corpus; regions: ask about these alone, by any name that the anatomy knows."""
+    ask = AskM3D(regions=tuple(region_name(name) for name in regions))
+    return Pipeline("m3d", (ReadStudies(salt, root), ReadReports(), FindRegions(), LinkSentences(), ask))
 
 
 @dataclass(frozen=True)
 class AskM3D:
     """Ask for boxes and masks of some regions of each image, and closed questions about what is in view."""
 
+    regions: tuple[str, ...] = ()
     regions_per_image: int = 24
     min_voxels: int = 8
     name: str = "ask-m3d"
@@ -45,8 +48,8 @@ class AskM3D:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """How many regions are asked about, and how small they may be."""
-        return {"regions_per_image": self.regions_per_image, "min_voxels": self.min_voxels}
+        """Which regions are asked about (all if none is named), how many an image, and how small they may be."""
+        return {"regions": self.regions, "regions_per_image": self.regions_per_image, "min_voxels": self.min_voxels}
 
     def run(self, batch: Batch) -> Batch:
         """Return the samples of every image."""
@@ -59,7 +62,7 @@ class AskM3D:
         return out
 
     def _image(self, maker: SampleMaker, rows: StudyRows, image: Image) -> list[Sample]:
-        regions = rows.regions_of(image)
+        regions = [r for r in rows.regions_of(image) if not self.regions or r.name in self.regions]
         out = _modality(maker, image)
         for region in self._chosen(regions):
             out += _box_and_mask(maker, image, region)

@@ -15,6 +15,7 @@ def build(
     out: Path,
     *,
     table: Path | None = None,
+    regions: tuple[str, ...] = (),
     workers: int | None = None,
     engine: str = "local",
     limit: int | None = None,
@@ -36,6 +37,8 @@ def build(
         The corpus folder.
     table
         A CSV with the columns image, report, patient, mask; optional study, prior, split, licence, labels.
+    regions
+        For m3d: ask about these regions alone.
     workers
         Processes; all cores if not given, 0 for this process alone.
     engine
@@ -63,7 +66,7 @@ def build(
     found = found_studies(src, table)
     salt = builders.corpus_salt(salt_file or out / "salt.txt", [s.patient_key for s in found.studies])
     root = common_root(found.studies)
-    pipeline = builders.pipeline(kind, root, salt)
+    pipeline = builders.pipeline(kind, root, salt, regions)
     if plan:
         return _say_plan(corpus.estimate_build(found.studies, pipeline, out, workers=workers), json)
     with console.meter(f"build {kind}") as shown:

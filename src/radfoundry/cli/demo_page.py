@@ -16,11 +16,9 @@ from radfoundry.viewing import PagePicture, PageSection, Score, report_page, sco
 __all__ = ["write_demo_page"]
 
 
-def write_demo_page(
-    out: Path, corpora: Mapping[str, Path], results: Mapping[str, RunResult], answer: Answer, seconds: float
-) -> Path:
+def write_demo_page(out: Path, corpora: Mapping[str, Path], result: RunResult, answer: Answer, seconds: float) -> Path:
     """Write `report.html` and the pages of the first studies of each corpus; return its path."""
-    sections = [_scores(kind, result) for kind, result in results.items()]
+    sections = [_scores("m3d", result)]
     sections.append(
         PageSection(
             "An answer on a slice",
@@ -29,7 +27,7 @@ def write_demo_page(
         )
     )
     sections.append(_corpora(corpora))
-    sections += [_pictures(kind, folder) for kind, folder in corpora.items() if kind in results]
+    sections += [_pictures(kind, corpora[kind]) for kind in ("m3d", "grounded-report")]
     sections.append(
         PageSection(
             "How this was made", paragraphs=(f"radfoundry demo, {seconds:.0f} s on this machine. Research use only.",)
