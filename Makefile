@@ -23,7 +23,7 @@ $(STAMPS)/use: $(STAMPS)/venv pyproject.toml constraints.txt
 	touch $@
 
 $(STAMPS)/dev: $(STAMPS)/use
-	$(PIP) --editable '.[train,serve,dicom,itk,dev]'
+	$(PIP) --editable '.[train,serve,dicom,itk,cluster,cards,dev]'
 	touch $@
 
 setup: $(STAMPS)/dev ## everything for development in .venv

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import time
@@ -150,3 +151,12 @@ def test_the_product_speaks_of_itself_alone() -> None:
         if word in path.read_text(encoding="utf-8", errors="replace")
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_architecture_page_names_files_that_are_there() -> None:
+    named = re.findall(r"`([a-z_/]+\.(?:py|tsv))`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    assert len(named) > 25
+    assert not [n for n in named if not (SOURCE / n).exists() and not (ROOT / n).exists()]
+    rooms = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"} - {"serving"}
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert not [room for room in rooms if f"`{room}`" not in text]
