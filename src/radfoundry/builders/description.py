@@ -79,7 +79,7 @@ def _describe(image: Image, regions: Sequence[Region], made_by: MadeBy) -> list[
         if neighbour is not None:
             words = relation_words(target, neighbour)
             written["relation"] = (
-                f"The {target.name} lies {words} the {neighbour.name}.",
+                f"The {target.name} lies {words} the middle of the {neighbour.name}.",
                 (f"centroid={target.centroid}", f"other={neighbour.region_id}", f"centroid={neighbour.centroid}"),
                 target,
             )
@@ -103,7 +103,8 @@ def _modality(image: Image) -> str:
 def _place(image: Image, region: Region) -> tuple[str, tuple[str, ...]]:
     share = share_of_image(image, region)
     size = f"{region.mm3 / 1000:.1f} mL, " if image.dimensions == 3 and image.grid_unit == "mm" else ""
-    text = f"The {region.name} lies in {place_words(image, region)} of the image and takes {size}{share:.1%} of it."
+    part = f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
+    text = f"The {region.name} lies in {place_words(image, region)} of the image and takes {size}{part} of it."
     return text, (f"box={region.box}", f"voxels={region.voxels}", f"share={share:.4f}", f"mm3={region.mm3:g}")
 
 
@@ -118,7 +119,7 @@ def _neighbour(target: Region, regions: Sequence[Region]) -> Region | None:
     def distance(other: Region) -> float:
         return sum((a - b) ** 2 for a, b in zip(target.centroid, other.centroid, strict=True))
 
-    others = [r for r in regions if r.region_id != target.region_id and r.image_id == target.image_id]
+    others = [r for r in regions if r.name != target.name and r.image_id == target.image_id]
     return min(others, key=lambda r: (distance(r), r.region_id), default=None)
 
 

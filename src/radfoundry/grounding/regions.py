@@ -11,11 +11,13 @@ from scipy import ndimage
 
 from radfoundry import anatomy
 from radfoundry.errors import MismatchError
-from radfoundry.geometry import Grid, Side, side_of_point
+from radfoundry.geometry import Grid, Side
 from radfoundry.ids import make_id
 from radfoundry.records import MadeBy, Region
 
 __all__ = ["LabelledImage", "measure_regions", "midline_mm"]
+
+_NARROW = 0.25  # of the image's width
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _measure(
         region_id=make_id("region", image.image_id, image.label_set, value, name),
         image_id=image.image_id,
         name=name,
-        side=_side(name, centroid[0], middle, grid),
+        side=_side(name, inside, slices[-1].start, middle, grid),
         label_set=image.label_set,
         label_value=value,
         voxels=voxels,
@@ -80,13 +82,22 @@ def _measure(
     )
 
 
-def _side(name: str, x_mm: float, middle: float | None, grid: Grid) -> Side:
-    """A named side wins over a place: a mirrored patient's left kidney is still the left kidney."""
+def _side(name: str, inside: npt.NDArray[np.bool_], first: int, middle: float | None, grid: Grid) -> Side:
+    """A named side wins over a place: a mirrored patient's left kidney is still the left kidney.
+
+    Without one, a region is on the side where at least three quarters of it lie; else it is midline where it is narrow (the aortic
+    arch, a vertebra), and bilateral where it is wide (both pleural spaces in one label).
+    """
     known = _named_side(name)
     if known != "none" or middle is None:
         return known
-    # a tenth of the trunk's half width: nearer than that, a lesion is called midline
-    return side_of_point(x_mm, middle, tolerance_mm=0.03 * grid.shape[-1] * grid.spacing[-1])
+    columns = inside.sum(axis=tuple(range(inside.ndim - 1)))
+    (hits,) = np.nonzero(columns)
+    x_mm = grid.to_world([_at_x(grid, float(first + x)) for x in hits])[:, 0]
+    left = float(columns[hits][x_mm > middle].sum() / columns.sum())
+    if not 0.25 < left < 0.75:
+        return "left" if left >= 0.75 else "right"
+    return "midline" if len(hits) < _NARROW * grid.shape[-1] else "bilateral"
 
 
 def _named_side(name: str) -> Side:
