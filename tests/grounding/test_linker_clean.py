@@ -31,7 +31,7 @@ def test_rg_t4_a_subpleural_nodule_is_in_its_lobe() -> None:
 
 def test_rg_t6_an_effusion_of_both_is_in_pleura_and_pericardium() -> None:
     """RG-T6."""
-    assert names("No pleural or pericardial effusion was detected.") == {"pleura", "pericardium"}
+    assert names("No pleural or pericardial effusion was found.") == {"pleura", "pericardium"}
 
 
 def test_rg_t10_the_node_template_is_in_the_mediastinum() -> None:
@@ -45,7 +45,7 @@ def test_rg_t10_the_node_template_is_in_the_mediastinum() -> None:
 
 def test_rg_t11_vessels_and_heart_are_two_regions() -> None:
     """RG-T11."""
-    assert names("Mediastinal main vascular structures, heart contour, size are normal.") == {
+    assert names("Mediastinal main vascular structures, heart contour and size look normal.") == {
         "heart",
         "main mediastinal vascular structures",
     }
@@ -53,7 +53,7 @@ def test_rg_t11_vessels_and_heart_are_two_regions() -> None:
 
 def test_rg_t12_both_adrenal_glands_are_named() -> None:
     """RG-T12."""
-    sentence = "Bilateral adrenal glands were normal and no space-occupying lesion was detected."
+    sentence = "The bilateral adrenal glands were normal and no space-occupying lesion was found."
     assert names(sentence) == {"left adrenal gland", "right adrenal gland"}
 
 
@@ -76,7 +76,7 @@ def test_advice_at_the_end_does_not_silence_what_was_said_before_it() -> None:
 
 def test_rg_t19_both_lower_lobes_are_two_lobes() -> None:
     """RG-T19."""
-    assert names("Atelectasis is observed in the lower lobes of both lungs.") == {
+    assert names("Atelectasis is seen in the lower lobes of both lungs.") == {
         "left lung lower lobe",
         "right lung lower lobe",
     }

@@ -25,7 +25,7 @@ def presences(sentence: str) -> dict[str, str]:
         ("The lungs are clear of consolidation, pneumothorax or effusion.", "pneumothorax"),
         ("Neither consolidation nor pneumothorax is present.", "pneumothorax"),
         ("Negative for pneumothorax.", "pneumothorax"),
-        ("The heart is not significantly enlarged.", "cardiomegaly"),
+        ("The heart is not markedly enlarged.", "cardiomegaly"),
         ("Cardiomegaly without pulmonary edema.", "pulmonary edema"),
         ("Pneumothorax was ruled out.", "pneumothorax"),
     ],
@@ -59,25 +59,25 @@ def test_rg_t25_a_mixed_sentence_denies_one_and_states_the_other(sentence: str, 
 
 def test_rg_t7_a_sentence_that_begins_with_pericardial_effusion_may_deny_it() -> None:
     """RG-T7."""
-    said = presences("Pericardial effusion-thickening was not observed.")
+    said = presences("Pericardial effusion-thickening was not seen.")
     assert said == {"pericardial effusion": "absent", "pericardial thickening": "absent"}
 
 
 def test_rg_t9_thickening_before_effusion_is_denied_too() -> None:
     """RG-T9."""
-    said = presences("Pericardial thickening-effusion was not detected.")
+    said = presences("Pericardial thickening-effusion was not found.")
     assert said == {"pericardial effusion": "absent", "pericardial thickening": "absent"}
 
 
 def test_rg_t6_one_negation_denies_the_effusion_of_both_places() -> None:
     """RG-T6."""
-    said = presences("No pleural or pericardial effusion was detected.")
+    said = presences("No pleural or pericardial effusion was found.")
     assert said == {"pleural effusion": "absent", "pericardial effusion": "absent"}
 
 
 def test_rg_t12_a_space_occupying_lesion_is_denied_after_a_normal_organ() -> None:
     """RG-T12."""
-    sentence = "Bilateral adrenal glands were normal and no space-occupying lesion was detected."
+    sentence = "The bilateral adrenal glands were normal and no space-occupying lesion was found."
     assert presences(sentence) == {"mass": "absent"}
 
 
@@ -165,7 +165,7 @@ def test_plaques_are_of_each_vessel_that_is_named() -> None:
         "arterial calcification",
         "coronary calcification",
     }
-    assert presences("Calcific atheroma plaques are observed in the coronary arteries.").keys() == {
+    assert presences("Calcific atheroma plaques are seen in the coronary arteries.").keys() == {
         "coronary calcification"
     }
 
