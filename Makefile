@@ -39,6 +39,7 @@ check: $(STAMPS)/dev ## format, lint, types, import rules, sizes
 	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/house
+	$(BIN)/python -m radfoundry.cli.reference | diff - docs/commands.md
 
 slow: $(STAMPS)/dev ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout 3600

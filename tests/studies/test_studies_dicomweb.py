@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -149,10 +150,18 @@ def test_a_real_pacs_gives_back_what_was_stored(tmp_path: Path, shared_data: Pat
             _wait_for(f"http://127.0.0.1:{port}/system")
             for path in sorted((shared_data / "dicom_seg_sr" / "dcmqi_small" / "24x38x3" / "image").iterdir()):
                 httpx.post(f"http://127.0.0.1:{port}/instances", content=path.read_bytes()).raise_for_status()
-            (place,) = fetch_studies(DicomWeb(f"http://127.0.0.1:{port}/dicom-web"), tmp_path / "here")
+            address = f"http://127.0.0.1:{port}/dicom-web"
+            (place,) = fetch_studies(DicomWeb(address), tmp_path / "here")
+            command = [sys.executable, "-m", "radfoundry"]
+            said = subprocess.run([*command, "doctor", address, "--json"], capture_output=True, text=True, check=True)
+            subprocess.run(
+                [*command, "build", "description", address, str(tmp_path / "out"), "--workers", "0"], check=True
+            )
         finally:
             process.terminate()
             process.wait()
+    assert '"code": "reads"' in said.stdout
+    assert (tmp_path / "out" / "corpus.json").exists()
     ours = read_image(discover(place).studies[0].images[0])
     stored = read_image(
         discover(shared_data / "dicom_seg_sr" / "dcmqi_small" / "24x38x3" / "image").studies[0].images[0]

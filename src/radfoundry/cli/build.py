@@ -32,7 +32,7 @@ def build(
     kind
         What to make of the studies.
     src
-        A folder or file: DICOM, NIfTI, pictures, zips.
+        A folder or file: DICOM, NIfTI, pictures, zips; or the address of a DICOMweb server, fetched into OUT-dicom.
     out
         The corpus folder.
     table
@@ -61,8 +61,9 @@ def build(
 
     from radfoundry import builders, corpus
     from radfoundry.cli import console
-    from radfoundry.cli.opening import common_root, engine_runner, found_studies
+    from radfoundry.cli.opening import common_root, engine_runner, found_studies, on_disk
 
+    src = on_disk(src, out.with_name(f"{out.name}-dicom"))
     found = found_studies(src, table)
     salt = builders.corpus_salt(salt_file or out / "salt.txt", [s.patient_key for s in found.studies])
     root = common_root(found.studies)

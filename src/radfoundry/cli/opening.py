@@ -13,7 +13,21 @@ if TYPE_CHECKING:
     from radfoundry.corpus.runners import Runner
     from radfoundry.studies import Discovery, StudySource
 
-__all__ = ["common_root", "engine_runner", "found_studies"]
+__all__ = ["common_root", "engine_runner", "found_studies", "on_disk"]
+
+
+def on_disk(src: Path, keep: Path) -> Path:
+    """Return a place on disk: `src` itself, or where it is the address of a DICOMweb server, `keep` with its studies fetched.
+
+    What was fetched before is not fetched again.
+    """
+    from radfoundry.studies.dicomweb import DicomWeb, fetch_studies
+
+    server = DicomWeb.at(src)
+    if server is None:
+        return src
+    fetch_studies(server, keep)
+    return keep
 
 
 def found_studies(src: Path, table: Path | None = None) -> Discovery:
