@@ -11,9 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_families import LLAVA, M3D, llama3_json, sentence_pieces
 
+import radfoundry
 from radfoundry.errors import UnreadableError, UsageError
 from radfoundry.model import load
 from radfoundry.model.checkpoint import load_clip
+from radfoundry.model.describing import describe_model
 from radfoundry.model.families import llava, m3d, unpickle
 from radfoundry.model.families.convert import convert
 from radfoundry.model.families.keys import KeyMap, merge_lora
@@ -220,3 +222,11 @@ def test_a_lora_training_file_is_merged() -> None:
 def test_m3d_phi3_folders_are_told_from_llama2_ones() -> None:
     assert m3d.config({**M3D, "model_type": "lamed_phi3"}).language.model_type == "phi3"
     assert m3d.config({**M3D, "model_type": "lamed_llama"}).language.model_type == "llama"
+
+
+def test_the_command_converts_and_info_names_the_licence(folder: Path, tmp_path: Path) -> None:
+    done = radfoundry.convert(folder, tmp_path / "ours")
+    facts = describe_model(str(done.folder))
+    assert facts["family"] == "llava-tri"
+    assert "Llama-3" in facts["licence"]
+    assert facts["parameters"] == sum(tensor.numel() for tensor in load(done.folder)[0].state_dict().values())
