@@ -25,7 +25,11 @@ def heads(*sentences: str) -> set[str]:
             "No enlarged lymph nodes in prevascular, subcarinal or bilateral hilar-axillary regions were detected.",
             set(),
         ),
-        ("RG-T11", "Mediastinal main vascular structures, heart contour and size look normal.", {"heart", "mediastinum"}),
+        (
+            "RG-T11",
+            "Mediastinal main vascular structures, heart contour and size look normal.",
+            {"heart", "mediastinum"},
+        ),
         ("RG-T12", "The bilateral adrenal glands were normal and no space-occupying lesion was found.", {"abdomen"}),
         ("RG-T14", "Evaluation for Covid pneumonia is recommended.", set()),
         ("pleuroparenchymal", "Pleuroparenchymal sequelae are seen in the left upper lobe.", {"lung"}),
