@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from radfoundry.errors import RowError
 from radfoundry.geometry import Box, Grid
+from radfoundry.ids import settings_hash
 from radfoundry.records import MadeBy, Rejected, Turn
 
-__all__ = ["Answer", "Batch", "Needs", "Picture", "Predictor", "Question", "Step"]
+__all__ = ["Answer", "Batch", "Needs", "Picture", "Predictor", "Question", "Step", "signature"]
 
 Needs = Literal["cpu", "gpu", "remote"]
 
@@ -93,6 +94,11 @@ class Step(Protocol):
     def run(self, batch: Batch) -> Batch:
         """Return the rows, arrays and files that this step adds."""
         ...
+
+
+def signature(step: Step, by: str) -> MadeBy:
+    """Return what a step writes into `made_by` of its rows; `by` is the model or rule."""
+    return MadeBy(step.name, step.version, settings_hash(dict(step.settings)), by)
 
 
 @dataclass(frozen=True)

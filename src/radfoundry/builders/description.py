@@ -16,8 +16,8 @@ from radfoundry.builders.placing import place_words, relation_words, share_of_im
 from radfoundry.builders.samples import SampleMaker, StudyRows, studies_of
 from radfoundry.builders.steps import FindRegions, ReadStudies
 from radfoundry.corpus import Pipeline
-from radfoundry.ids import make_id, settings_hash
-from radfoundry.protocols import Batch, Needs
+from radfoundry.ids import make_id
+from radfoundry.protocols import Batch, Needs, signature
 from radfoundry.records import Description, Image, MadeBy, Region, Sample
 
 __all__ = ["Describe", "pipeline"]
@@ -51,7 +51,7 @@ class Describe:
     def run(self, batch: Batch) -> Batch:
         """Return the descriptions of every image, and a sample that puts them together."""
         out = Batch()
-        made_by = MadeBy(self.name, self.version, settings_hash(dict(self.settings)), "facts")
+        made_by = signature(self, "facts")
         for rows in studies_of(batch):
             for image in rows.images:
                 parts = _describe(image, rows.regions_of(image), made_by)

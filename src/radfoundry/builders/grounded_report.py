@@ -14,9 +14,8 @@ from typing import Any
 from radfoundry.builders.samples import SampleMaker, StudyRows, studies_of
 from radfoundry.builders.steps import FindRegions, LinkSentences, ReadReports, ReadStudies
 from radfoundry.corpus import Pipeline
-from radfoundry.ids import settings_hash
-from radfoundry.protocols import Batch, Needs
-from radfoundry.records import Finding, Link, MadeBy, Sample, Sentence
+from radfoundry.protocols import Batch, Needs, signature
+from radfoundry.records import Finding, Link, Sample, Sentence
 
 __all__ = ["AskGroundedQuestions", "pipeline"]
 
@@ -66,7 +65,7 @@ class AskGroundedQuestions:
     def run(self, batch: Batch) -> Batch:
         """Return the samples of every study that has a report."""
         out = Batch()
-        made_by = MadeBy(self.name, self.version, settings_hash(dict(self.settings)), "templates")
+        made_by = signature(self, "templates")
         for rows in studies_of(batch):
             maker = SampleMaker(rows.study, made_by)
             statements = _statements(batch, rows)

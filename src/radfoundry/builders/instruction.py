@@ -14,9 +14,8 @@ from radfoundry.builders.modality import modality_words
 from radfoundry.builders.samples import SampleMaker, StudyRows, studies_of
 from radfoundry.builders.steps import FindRegions, LinkSentences, ReadReports, ReadStudies
 from radfoundry.corpus import Pipeline
-from radfoundry.ids import settings_hash
-from radfoundry.protocols import Batch, Needs
-from radfoundry.records import Image, MadeBy, Part, Sample, Turn
+from radfoundry.protocols import Batch, Needs, signature
+from radfoundry.records import Image, Part, Sample, Turn
 
 __all__ = ["Interleave", "pipeline"]
 
@@ -46,7 +45,7 @@ class Interleave:
     def run(self, batch: Batch) -> Batch:
         """Return one conversation a pair of images that differ in what they hold."""
         out = Batch()
-        made_by = MadeBy(self.name, self.version, settings_hash(dict(self.settings)), "templates")
+        made_by = signature(self, "templates")
         studies = [rows for rows in studies_of(batch) if rows.images]
         for place, rows in enumerate(studies):
             maker = SampleMaker(rows.study, made_by)

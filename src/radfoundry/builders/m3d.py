@@ -17,9 +17,8 @@ from radfoundry.builders.samples import SampleMaker, StudyRows, studies_of
 from radfoundry.builders.steps import FindRegions, LinkSentences, ReadReports, ReadStudies
 from radfoundry.corpus import Pipeline
 from radfoundry.grounding.names import region_name
-from radfoundry.ids import settings_hash
-from radfoundry.protocols import Batch, Needs
-from radfoundry.records import Image, MadeBy, Region, Sample
+from radfoundry.protocols import Batch, Needs, signature
+from radfoundry.records import Image, Region, Sample
 
 __all__ = ["AskM3D", "pipeline"]
 
@@ -54,7 +53,7 @@ class AskM3D:
     def run(self, batch: Batch) -> Batch:
         """Return the samples of every image."""
         out = Batch()
-        made_by = MadeBy(self.name, self.version, settings_hash(dict(self.settings)), "templates")
+        made_by = signature(self, "templates")
         for rows in studies_of(batch):
             maker = SampleMaker(rows.study, made_by)
             for image in rows.images:

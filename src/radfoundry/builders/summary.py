@@ -13,10 +13,9 @@ from typing import Any
 from radfoundry.builders.samples import SampleMaker, studies_of
 from radfoundry.builders.steps import ReadReports, ReadStudies
 from radfoundry.corpus import Pipeline
-from radfoundry.ids import settings_hash
 from radfoundry.language import clean_sentence, left_behind
-from radfoundry.protocols import Batch, Needs
-from radfoundry.records import MadeBy, Sentence
+from radfoundry.protocols import Batch, Needs, signature
+from radfoundry.records import Sentence
 
 __all__ = ["Summarise", "pipeline"]
 
@@ -47,7 +46,7 @@ class Summarise:
     def run(self, batch: Batch) -> Batch:
         """Return a summary sample for each study whose cleaned report says something."""
         out = Batch()
-        made_by = MadeBy(self.name, self.version, settings_hash(dict(self.settings)), "rules")
+        made_by = signature(self, "rules")
         reports = {r.study_id: r for r in batch.table("reports")}
         for rows in studies_of(batch):
             report = reports.get(rows.study.study_id)

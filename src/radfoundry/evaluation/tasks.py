@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -75,10 +75,28 @@ def _pixels(corpus: Corpus, image_id: str) -> npt.NDArray:
 
 def _question(corpus: Corpus, sample: Sample, pictures: tuple[Picture, ...]) -> Question:
     turns = sample.turns[:-1]
-    given = {part.ref: corpus.mask(part.ref) for turn in turns for part in turn.parts if part.kind == "region"}
+    given = _Masks(corpus, [part.ref for turn in turns for part in turn.parts if part.kind == "region"])
     return Question(
         sample.sample_id, sample.study_id, turns, pictures, sample.answer_kind, sample.choices, sample.task, given
     )
+
+
+class _Masks(Mapping[str, npt.NDArray[np.bool_]]):
+    """The masks of some regions, decoded when they are looked at: who never looks, as the majority, never pays."""
+
+    def __init__(self, corpus: Corpus, region_ids: Sequence[str]) -> None:
+        self._corpus, self._ids = corpus, tuple(dict.fromkeys(region_ids))
+
+    def __getitem__(self, region_id: str) -> npt.NDArray[np.bool_]:
+        if region_id not in self._ids:
+            raise KeyError(region_id)
+        return self._corpus.mask(region_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
 
 
 def _reference(corpus: Corpus, sample: Sample) -> Reference:

@@ -11,9 +11,8 @@ from radfoundry.corpus import encode_labelmap, labelmap_name
 from radfoundry.errors import RowError
 from radfoundry.grounding.regions import LabelledImage, measure_regions
 from radfoundry.grounding.segmenters import Classical, LabelsOnDisk, SegmentationRequest, Segmenter
-from radfoundry.ids import settings_hash
-from radfoundry.protocols import Batch, Needs
-from radfoundry.records import Image, MadeBy
+from radfoundry.protocols import Batch, Needs, signature
+from radfoundry.records import Image
 
 __all__ = ["FindRegions"]
 
@@ -54,7 +53,7 @@ class FindRegions:
         for number, label_map in enumerate(found, start=1):
             label_set = segmenter.name if number == 1 else f"{segmenter.name}-{number}"
             by = "; ".join((f"{segmenter.name}/{segmenter.version}", *label_map.notes))
-            made_by = MadeBy(self.name, self.version, settings_hash(dict(self.settings)), by)
+            made_by = signature(self, by)
             labelled = LabelledImage(image.image_id, pixels, label_map.array, image.grid, label_map.names, label_set)
             out.add("regions", *measure_regions(labelled, made_by))
             out.arrays[(image.image_id, label_set)] = label_map.array
