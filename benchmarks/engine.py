@@ -1,10 +1,10 @@
 """The engine's own price: `python benchmarks/engine.py [rows|cores|ray|plain|beside] [--rows N]`, JSON lines to standard output.
 
-rows: N cheap rows through five Python steps, in this process and on two workers; overhead a row, the most
-memory that all processes held until 100,000 rows, and in all.
-cores: CPU-bound work on two workers beside two independent processes, in one run.
-ray: as rows, on a local Ray. beside: Daft and Ray Data on the same functions (pip install daft "ray[data]").
-plain: the same five functions in a loop, no engine: what the work itself costs.
+rows: N cheap rows through five Python steps, in this process and on two workers; overhead a row, the most memory that all
+processes held until 100,000 rows, and in all. ray: the same on a local Ray. plain: the same five functions in a loop, no engine:
+what the work itself costs. beside: all of these in one run, then Daft and Ray Data on the same functions (pip install daft "ray[data]").
+cores: CPU-bound work on two workers beside two independent processes, in turns of one run.
+"all" is plain, rows and cores. Flags: --rows, --workers; for cores --turns and --rounds.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class TreeMemory(threading.Thread):
         self.peak_mb, self._over = 0.0, threading.Event()
 
     def run(self) -> None:
-        while not self._over.wait(1.0):
+        while not self._over.wait(2.0):
             self.now_mb()
 
     def now_mb(self) -> float:
@@ -184,17 +184,15 @@ def _cpu_s() -> float:
     return sum(sum(process.cpu_times()[:2]) for process in [me, *me.children(recursive=True)])
 
 
-def bench_rows(rows: int) -> None:
+def bench_rows(rows: int, workers: int) -> None:
     emit("rows", "inline", run_rows(rows, InlineRunner()))
-    emit("rows", "local, 2 workers", run_rows(rows, LocalRunner(2)))
+    emit("rows", f"local, {workers} workers", run_rows(rows, LocalRunner(workers)))
 
 
-def bench_ray(rows: int) -> None:
+def bench_ray(rows: int, workers: int) -> None:
     from radfoundry.corpus.runners.ray import RayRunner
 
-    emit("rows", "local, 2 workers", run_rows(rows, LocalRunner(2)))
-    runner = RayRunner(workers=2)
-    emit("rows", "ray, 2 workers", run_rows(rows, runner))
+    emit("rows", f"ray, {workers} workers", run_rows(rows, RayRunner(workers)))
 
 
 def bench_plain(rows: int) -> None:
@@ -215,8 +213,11 @@ def bench_plain(rows: int) -> None:
     )
 
 
-def bench_beside(rows: int) -> None:
-    """Other engines on the same five functions, rows in memory to one Parquet file; what is not installed is named."""
+def bench_beside(rows: int, workers: int) -> None:
+    """Ours, then other engines on the same five functions, rows in memory to one Parquet file; what is not installed is named."""
+    bench_plain(rows)
+    bench_rows(rows, workers)
+    bench_ray(rows, workers)
     for name, engine in (("daft, row functions", _daft), ("ray data, map_batches", _ray_data)):
         try:
             with fresh_folder() as out:
@@ -287,7 +288,7 @@ def _ray_data(rows: int, out: Path) -> float:
     return seconds
 
 
-def bench_cores(rounds: int = 96, turns: int = 4) -> None:
+def bench_cores(rounds: int, turns: int) -> None:
     """One process, two processes and the engine take turns; the best of each, since other work may share the cores."""
     alone, pair, ours = [], [], []
     with fresh_folder() as out:
@@ -335,17 +336,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", default="all", choices=["all", "rows", "cores", "ray", "plain", "beside"])
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=96)
     given = parser.parse_args()
     if given.what in ("all", "plain"):
         bench_plain(given.rows)
     if given.what in ("all", "rows"):
-        bench_rows(given.rows)
+        bench_rows(given.rows, given.workers)
     if given.what in ("all", "cores"):
-        bench_cores()
-    if given.what == "beside":
-        bench_beside(given.rows)
+        bench_cores(given.rounds, given.turns)
     if given.what == "ray":
-        bench_ray(given.rows)
+        bench_ray(given.rows, given.workers)
+    if given.what == "beside":
+        bench_beside(given.rows, given.workers)
 
 
 if __name__ == "__main__":

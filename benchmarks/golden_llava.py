@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import golden_metrics
 from golden import Case, Outputs
 from golden_m3d import fill, greedy
 from radfoundry.model.families import llava
@@ -20,9 +21,7 @@ from radfoundry.model.vocabulary import JsonTokenizer, read_codec
 
 def run(case: Case) -> Outputs | str:
     """Run one case by its name."""
-    if case.name == "vqa_scorer":
-        return "a metric: belongs to the scorers"
-    for start, function in RUNNERS.items():
+    for start, function in (RUNNERS | golden_metrics.LLAVA).items():
         if case.name.startswith(start):
             return function(case)
     return f"no runner for {case.name}"

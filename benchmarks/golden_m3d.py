@@ -8,6 +8,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
 
+import golden_data
+import golden_metrics
 from golden import Case, Outputs
 from radfoundry.model.clip import ContrastiveModel, contrastive_loss
 from radfoundry.model.connector import Connector
@@ -17,21 +19,10 @@ from radfoundry.model.segvol import SegVol
 from radfoundry.model.vision import VisionFeatures, VisionTransformer
 from radfoundry.model.vlm import VLM
 
-NOT_OURS = {
-    "prepare": "data preparation belongs to the format reader",
-    "boxes": "a metric: belongs to the scorers",
-    "qa_metrics": "a metric: belongs to the scorers",
-    "text_metrics": "a metric: belongs to the scorers",
-    "retrieval_recall": "a metric: belongs to the scorers",
-}
-
 
 def run(case: Case) -> Outputs | str:
     """Run one case by its name."""
-    for start, reason in NOT_OURS.items():
-        if case.name.startswith(start):
-            return reason
-    for start, function in RUNNERS.items():
+    for start, function in (RUNNERS | golden_data.M3D | golden_metrics.M3D).items():
         if case.name.startswith(start):
             return function(case)
     return f"no runner for {case.name}"

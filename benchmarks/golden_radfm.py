@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
+import golden_data
 from golden import Case, Outputs
 from golden_m3d import fill, greedy
 from radfoundry.errors import UsageError
@@ -19,17 +20,11 @@ from radfoundry.model.vision import VisionTransformer
 from radfoundry.model.vlm import VLM, Seen
 from radfoundry.model.vocabulary import SentencePieces
 
-NOT_OURS = {
-    "dataset_rules": "data rules belong to the builder of this corpus kind",
-    "resize_rules": "data preparation belongs to the builder of this corpus kind",
-}
-
 
 def run(case: Case) -> Outputs | str:
     """Run one case by its name."""
-    if case.name in NOT_OURS:
-        return NOT_OURS[case.name]
-    return RUNNERS[case.name](case) if case.name in RUNNERS else f"no runner for {case.name}"
+    known = RUNNERS | golden_data.RADFM
+    return known[case.name](case) if case.name in known else f"no runner for {case.name}"
 
 
 def to_volume(image: Tensor) -> Tensor:

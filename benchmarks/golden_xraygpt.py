@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import golden_data
 from golden import Case, Outputs
 from golden_m3d import fill, greedy
 from radfoundry.model.connector import QueryTransformer
@@ -21,17 +22,10 @@ from radfoundry.model.vision_towers import SwinTower
 from radfoundry.model.vlm import VLM
 from radfoundry.model.vocabulary import SentencePieces
 
-NOT_OURS = {
-    "dataset_items": "data rules belong to the format reader",
-    "text_processor": "data rules belong to the format reader",
-}
-
 
 def run(case: Case) -> Outputs | str:
     """Run one case by its name."""
-    if case.name in NOT_OURS:
-        return NOT_OURS[case.name]
-    for start, function in RUNNERS.items():
+    for start, function in (RUNNERS | golden_data.XRAYGPT).items():
         if case.name.startswith(start):
             return function(case)
     return f"no runner for {case.name}"

@@ -1,9 +1,11 @@
-"""The language room's price: `python benchmarks/language.py [--sentences N]`, JSON lines to standard output.
+"""The language room's price: `python benchmarks/language.py [--sentences N] [--stream N] [--beside N]`, JSON lines to standard output.
 
-linking, findings: sentences a second on one core, on sentences that are all different and on a stream of templates as reports
-have them. memory: resident memory before and after N sentences. beside: the same presence question answered by medSpaCy's ConText
-(`pip install medspacy`), the general clinical rule engine that installs on current libraries, with our terms as its targets.
-Sentences are made here from a grammar; no report is needed.
+linking, findings, parse and findings: sentences a second on one core, on sentences that are all different and on a stream of
+templates as reports have them. memory: resident memory while a stream of a million sentences, all different, is read. beside:
+the same presence question answered by the general clinical rule engines that install on current libraries, with our terms as their
+targets: medSpaCy's ConText and negspaCy's NegEx (`pip install spacy negspacy`, then, since medSpaCy asks for an older spaCy,
+`pip install --no-deps medspacy PyRuSH PyFastNER loguru pysbd jsonschema quicksectx quickumls quickumls_simstring leveldb six nltk
+unidecode`). Sentences are made here from a grammar; no report is needed.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 import psutil
 
 from radfoundry.grounding.linker import RuleLinker
-from radfoundry.language import find_findings
+from radfoundry.language import find_findings, parse_report
 
 FINDINGS = (
     "nodule",
@@ -81,44 +83,79 @@ def speeds(count: int) -> None:
             say(f"linking {mapping}, {kind}", sentences_per_cpu_s=round(per_second(linker.link, texts)), n=count)
         rate = per_second(lambda some: [find_findings(text) for text in some], texts)
         say(f"findings, {kind}", sentences_per_cpu_s=round(rate), n=count)
+        rate = per_second(read_reports, texts)
+        say(f"parse and findings, {kind}", sentences_per_cpu_s=round(rate), n=count)
+
+
+def read_reports(texts: Sequence[str]) -> None:
+    """Join the sentences to reports of fifteen, cut these again, and read what each sentence states."""
+    for first in range(0, len(texts), 15):
+        for sentence in parse_report("FINDINGS: " + " ".join(texts[first : first + 15])).sentences:
+            find_findings(sentence.text)
 
 
 def memory(count: int) -> None:
-    process, linker = psutil.Process(os.getpid()), RuleLinker("clean")
-    stream = sentences(count, seed=8)
-    for part in range(5):
-        for text, _, _ in itertools.islice(stream, count // 5):
+    """Resident memory after a tenth, a half and all of a stream that is never held: linked and read, report by report."""
+    process, linker, stream = psutil.Process(os.getpid()), RuleLinker("clean"), sentences(count, seed=8)
+    started, done = time.process_time(), 0
+    for mark in (count // 10, count // 2, count):
+        for text, _, _ in itertools.islice(stream, mark - done):
             linker.link([text])
             find_findings(text)
-        say("memory", after=(part + 1) * count // 5, resident_mb=round(process.memory_info().rss / 2**20, 1))
+        done = mark
+        rate = round(done / (time.process_time() - started))
+        resident_mb = round(process.memory_info().rss / 2**20, 1)
+        say("memory", after=done, resident_mb=resident_mb, sentences_per_cpu_s=rate)
+
+
+Answer = Callable[[str, str], bool]
 
 
 def beside(count: int) -> None:
-    try:
-        import medspacy
-        from medspacy.target_matcher import TargetRule
-    except ImportError:
-        say("beside medspacy", skipped="not installed: pip install medspacy")
-        return
-    logging_off("PyRuSH")
     asked = list(sentences(count, seed=9))
-    engine = medspacy.load(medspacy_enable=["medspacy_pyrush", "medspacy_target_matcher", "medspacy_context"])
-    engine.get_pipe("medspacy_target_matcher").add([TargetRule(word, "FINDING") for word in FINDINGS])
-
-    def theirs(text: str, finding: str) -> bool:
-        return any(not e._.is_negated for e in engine(text).ents if e.text.lower() == finding)
-
-    def ours(text: str, finding: str) -> bool:
-        return any(
-            finding.split()[-1] in text[s.start : s.end].lower() and s.presence != "absent" for s in find_findings(text)
-        )
-
-    for name, answer in (("medspacy", theirs), ("radfoundry", ours)):
+    for name, make in (("medspacy", medspacy_answer), ("negspacy", negspacy_answer), ("radfoundry", our_answer)):
+        try:
+            answer = make()
+        except ImportError as missing:
+            say(f"beside: {name}", skipped=f"not installed: {missing.name}")
+            continue
         answer(*asked[0][:2])
         started = time.process_time()
         right = sum(answer(text, finding) == (presence == "present") for text, finding, presence in asked)
         rate = len(asked) / (time.process_time() - started)
         say(f"beside: {name}", sentences_per_cpu_s=round(rate), presence_right=round(right / len(asked), 4), n=count)
+
+
+def our_answer() -> Answer:
+    def present(text: str, finding: str) -> bool:
+        return any(
+            finding.split()[-1] in text[s.start : s.end].lower() and s.presence != "absent" for s in find_findings(text)
+        )
+
+    return present
+
+
+def medspacy_answer() -> Answer:
+    import medspacy
+    from medspacy.target_matcher import TargetRule
+
+    logging_off("PyRuSH")
+    engine = medspacy.load(medspacy_enable=["medspacy_pyrush", "medspacy_target_matcher", "medspacy_context"])
+    engine.get_pipe("medspacy_target_matcher").add([TargetRule(word, "FINDING") for word in FINDINGS])
+    return lambda text, finding: any(not e._.is_negated for e in engine(text).ents if e.text.lower() == finding)
+
+
+def negspacy_answer() -> Answer:
+    import negspacy.negation  # noqa: F401  registers the step
+    import spacy
+
+    engine = spacy.blank("en")
+    engine.add_pipe("sentencizer")
+    engine.add_pipe("entity_ruler", config={"phrase_matcher_attr": "LOWER"}).add_patterns(
+        [{"label": "FINDING", "pattern": word} for word in FINDINGS]
+    )
+    engine.add_pipe("negex", config={"ent_types": ["FINDING"]})
+    return lambda text, finding: any(not e._.negex for e in engine(text).ents if e.text.lower() == finding)
 
 
 def logging_off(library: str) -> None:
@@ -130,11 +167,13 @@ def logging_off(library: str) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--sentences", type=int, default=20_000)
-    count = arguments.parse_args().sentences
-    speeds(count)
-    memory(count)
-    beside(min(count, 1_000))
+    arguments.add_argument("--sentences", type=int, default=20_000, help="for speed")
+    arguments.add_argument("--stream", type=int, default=1_000_000, help="for memory")
+    arguments.add_argument("--beside", type=int, default=2_000, help="for the comparison")
+    sizes = arguments.parse_args()
+    speeds(sizes.sentences)
+    beside(sizes.beside)
+    memory(sizes.stream)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,23 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_COMMANDS = ("ask", "bench", "build", "compare", "convert", "demo", "doctor", "info", "rescore", "show", "train")
+_COMMANDS = (
+    "ask",
+    "audit",
+    "bench",
+    "build",
+    "compare",
+    "convert",
+    "demo",
+    "doctor",
+    "export",
+    "info",
+    "replay",
+    "rescore",
+    "serve",
+    "show",
+    "train",
+)
 
 __all__ = ["Corpus", "__version__", *_COMMANDS]
 

@@ -57,9 +57,10 @@ def test_presence_is_never_asked_both_ways(phantom_corpora) -> None:
     said = defaultdict(set)
     for sample in phantom_corpora["grounded-report"].samples(task="presence"):
         findings = [e for e in sample.evidence if e.startswith("fnd_")]
-        assert len(findings) == 1
-        said[(sample.study_id, sample.turns[-2].text)].add(sample.turns[-1].text)
-        assert sample.choices == ("yes", "no")
+        if sample.answer_kind == "closed":
+            assert sample.choices == ("yes", "no")
+            assert len(findings) == 1 or "(silent)" in sample.made_by.by
+        said[(sample.study_id, sample.turns[-2].text, sample.choices)].add(sample.turns[-1].text)
     assert said
     assert all(len(answers) == 1 for answers in said.values())
 

@@ -101,7 +101,7 @@ def test_info_knows_anatomy_regions_and_models(what, monkeypatch, capsys) -> Non
         (("build", "m3d", "/nowhere", "/tmp/out"), 2, "there is no /nowhere"),
         (("build", "m4d", "/nowhere", "/tmp/out"), 2, "m4d"),
         (("buidl",), 2, "buidl"),
-        (("bench", "/nowhere", "--model", "majority"), 1, "no corpus"),
+        (("bench", "/nowhere", "--model", "majority"), 2, "/nowhere"),
         (("info", "nothing like it"), 2, "nothing known about"),
         (("ask", "/nowhere", "Why?"), 2, "there is no /nowhere"),
     ],

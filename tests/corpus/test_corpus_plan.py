@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from corpus_toys import ToySource
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radfoundry.corpus.plan import plan_waves
@@ -18,6 +18,7 @@ def waves_of(keys: list[str], wave_rows: int) -> dict[str, list[str]]:
     return {w.name: [s.key for s in w.sources(sources)] for w in plan_waves(sources, wave_rows)}
 
 
+@settings(deadline=None)
 @given(KEYS, st.integers(1, 9))
 def test_every_source_is_in_exactly_one_wave_and_none_is_too_large(keys: list[str], wave_rows: int) -> None:
     waves = waves_of(keys, wave_rows)
@@ -25,6 +26,7 @@ def test_every_source_is_in_exactly_one_wave_and_none_is_too_large(keys: list[st
     assert all(1 <= len(wave) <= wave_rows for wave in waves.values())
 
 
+@settings(deadline=None)
 @given(KEYS, st.integers(1, 9), st.randoms(use_true_random=False))
 def test_the_order_of_the_input_does_not_matter(keys: list[str], wave_rows: int, rng: random.Random) -> None:
     shuffled = list(keys)
@@ -32,6 +34,7 @@ def test_the_order_of_the_input_does_not_matter(keys: list[str], wave_rows: int,
     assert waves_of(keys, wave_rows) == waves_of(shuffled, wave_rows)
 
 
+@settings(deadline=None)
 @given(KEYS, st.text(min_size=9), st.integers(1, 9))
 def test_a_new_source_changes_only_the_wave_that_it_falls_into(keys: list[str], new: str, wave_rows: int) -> None:
     before, after = waves_of(keys, wave_rows), waves_of([*keys, new], wave_rows)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 from corpus_toys import ToySource, toy_pipeline, toys
 
-from radfoundry.corpus import Corpus, CorpusInfo, build
+from radfoundry.corpus import Corpus, CorpusInfo, build, join
 from radfoundry.errors import CorpusError, MismatchError, UnreadableError, UsageError
 from radfoundry.records import Image
 
@@ -159,3 +159,13 @@ def test_a_manifest_that_is_garbage_is_named(corpus: Corpus) -> None:
     next((corpus.path / "waves").iterdir()).write_text("{")
     with pytest.raises(CorpusError, match="is not a manifest"):
         Corpus(corpus.path).table("studies")
+
+
+def test_a_row_stands_beside_the_rows_that_it_hangs_on(corpus: Corpus) -> None:
+    rows = join(corpus, "regions", "images", "studies").to_pylist()
+    images = {image.image_id: image for image in corpus.rows("images")}
+    assert len(rows) == corpus.table("regions").num_rows
+    for row in rows:
+        assert row["images.study_id"] == row["studies.study_id"] == images[row["image_id"]].study_id
+    with pytest.raises(UsageError, match="regions cannot be joined with reports"):
+        join(corpus, "regions", "reports")

@@ -21,7 +21,7 @@ FLOORS = [
     "builders", "model", "evaluation", "training", "serving", "cli",
 ]  # fmt: skip
 TORCH_ROOMS = {"model", "training", "serving"}
-TORCH_FILES = {"evaluation/predictors/local.py"}
+TORCH_FILES = {"evaluation/predictors/local.py", "evaluation/predictors/hf.py"}
 
 
 def _modules() -> Iterator[tuple[str, Path, ast.Module]]:

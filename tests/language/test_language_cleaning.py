@@ -55,6 +55,11 @@ def test_a_report_without_enough_to_say_is_dropped_with_the_reason(text: str, wh
     assert clean_report(text).dropped == why
 
 
+def test_xrg_t40_a_line_break_inside_a_sentence_becomes_a_space() -> None:
+    """XRG-T40: taken out without a space it would join two words."""
+    assert clean_sentence("The lungs are\nclear.") == "The lungs are clear."
+
+
 def test_what_is_left_behind_is_shown_with_its_place() -> None:
     text = "Stable nodule since XXXX."
     assert [(left.kind, left.text) for left in left_behind(text)] == [

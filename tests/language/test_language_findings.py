@@ -28,6 +28,8 @@ def presences(sentence: str) -> dict[str, str]:
         ("The heart is not markedly enlarged.", "cardiomegaly"),
         ("Cardiomegaly without pulmonary edema.", "pulmonary edema"),
         ("Pneumothorax was ruled out.", "pneumothorax"),
+        ("Pneumothorax: none.", "pneumothorax"),
+        ("Pleural effusion: absent", "pleural effusion"),
     ],
 )
 def test_a_negation_reaches_forward_and_backward(sentence: str, concept: str) -> None:
@@ -184,6 +186,10 @@ def test_a_look_that_the_sentence_explains_is_no_opacity_of_its_own() -> None:
         ("Bilateral pleural effusion.", "bilateral"),
         ("Nodules in the right and left lungs.", "bilateral"),
         ("Pleural effusion.", "none"),
+        ("Nodule in the median part of the right breast.", "right"),
+        ("Consolidation on the left side of the image.", "right"),
+        ("Consolidation, viewer's right.", "left"),
+        ("Consolidation on the patient's left.", "left"),
     ],
 )
 def test_the_side_is_the_patients(sentence: str, side: str) -> None:

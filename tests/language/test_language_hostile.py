@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from radfoundry.errors import LimitError
 from radfoundry.grounding.linker import RuleLinker
-from radfoundry.language import clean_report, find_findings, label_report, parse_report
+from radfoundry.language import clean_report, find_findings, label_report, parse_report, why_unread
 
 ODD = [
     "",
@@ -61,6 +61,37 @@ def test_a_book_given_as_one_sentence_is_refused_by_name() -> None:
 
 def test_a_book_given_as_a_report_is_read() -> None:
     assert label_report("heart " * 20_000 + "enlarged. No nodule.", "nih")["Nodule"] is False
+
+
+@pytest.mark.parametrize(
+    ("sentence", "why"),
+    [
+        ("Sağ akciğerde nodül İZLENDİ.", "none of its words is in the English lexicon"),
+        ("Keine Pleuraergüsse.", "none of its words is in the English lexicon"),
+        ("右肺结节。", "none of its words is in the English lexicon"),
+        ("12.5 / 3", "no words"),
+        ("lung " * 5000, "longer than 20000 characters"),
+        ("There is a nodule in the right lung.", ""),
+        ("LLL consolidation.", ""),
+    ],
+)
+def test_a_sentence_that_the_rules_cannot_read_is_refused_by_name(sentence: str, why: str) -> None:
+    assert why_unread(sentence) == why
+
+
+@pytest.mark.slow
+def test_ten_megabytes_are_read_and_no_letter_is_lost() -> None:
+    report = "There is a nodule in the right lung. Sağ akciğer. \x00\n" * 200_000
+    parsed = parse_report(report)
+    assert sum(map(len, (sentence.text for sentence in parsed.sentences))) >= 200_000 * 48
+    assert label_report(report[:1_000_000], "nih")["Nodule"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text("abC .?!\n(-)1;\x00ğ", max_size=200))
+def test_every_letter_of_a_report_is_in_one_of_its_sentences(report: str) -> None:
+    covered = {at for sentence in parse_report(report).sentences for at in range(sentence.start, sentence.end)}
+    assert [at for at, char in enumerate(report) if char.isalpha() and at not in covered] == []
 
 
 @settings(deadline=None, max_examples=40)

@@ -29,6 +29,12 @@ def test_every_table_reads_and_its_terms_are_lower_case_without_loose_spaces(tab
         assert all(written.strip(" .*") for written in expand(term)) or not term, term
 
 
+@pytest.mark.parametrize("table", [t for t in TABLES if "term" in read_table(t)[0]])
+def test_a_star_stands_at_the_end_of_a_piece(table: str) -> None:
+    written = [piece for row in read_table(table) for term in expand(row["term"]) for piece in term.split(" ... ")]
+    assert [piece for piece in written if "*" in piece[:-1]] == []
+
+
 @pytest.mark.parametrize(
     "table", [t for t in TABLES if t not in ("finding_terms.tsv", "label_sets.tsv", "concepts.tsv")]
 )
@@ -69,6 +75,7 @@ def test_cells_with_a_closed_choice_hold_one_of_it() -> None:
         "device",
         "surgery",
     }
+    assert {row["then"] for row in read_table("beside_cues.tsv")} == {"", "word"}
     assert {row["scope"] for row in read_table("context_cues.tsv")} <= {"forward", "backward", "both", ""}
 
 

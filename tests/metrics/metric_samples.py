@@ -36,6 +36,7 @@ from radfoundry.metrics import (
     JudgedErrors,
     JudgeScore,
     LabelF1,
+    ListMatch,
     MaskIoU,
     MeanReciprocalRank,
     MeanSentenceBleu,
@@ -46,6 +47,8 @@ from radfoundry.metrics import (
     RightRegion,
     RightSide,
     Rouge,
+    SizeError,
+    SizeWithin,
     Statement,
     StatementF1,
     TokenOverlap,
@@ -86,6 +89,8 @@ TEXTS = [(s, s) for s in SENTENCES]
 SHUFFLED = [(said, true) for said, true in zip([*SENTENCES[1:], SENTENCES[0]], SENTENCES, strict=True)]
 LABELS = [("yes", "yes"), ("no", "no"), ("yes", "yes"), ("no", "no")]
 FLIPPED = [("no", "yes"), ("no", "no"), ("no", "yes"), ("yes", "no")]
+SIZES = [("about 12 mm", "12 mm"), ("3 x 2 cm", "30 mm")]
+OTHER_SIZES = [("20 mm", "12 mm"), ("3 mm", "30 mm")]
 BOXES = [((0, 0, 0, 2, 2, 2), (0, 0, 0, 2, 2, 2)), ((1, 1, 1, 2, 3, 4), (1, 1, 1, 2, 3, 4))]
 MOVED = [((5, 5, 5, 7, 7, 7), (0, 0, 0, 2, 2, 2)), ((1, 1, 1, 2, 3, 4), (1, 1, 2, 2, 3, 5))]
 CUBE = np.zeros((8, 9, 10), dtype=bool)
@@ -109,6 +114,7 @@ def _grids(said: np.ndarray, true: np.ndarray) -> list[tuple[Any, Any]]:
 
 ALL_METRICS = [
     Samples(ExactMatch, TEXTS, SHUFFLED),
+    Samples(ListMatch, TEXTS, SHUFFLED),
     Samples(Accuracy, LABELS, FLIPPED),
     Samples(ClosedAccuracy, LABELS, FLIPPED),
     Samples(
@@ -116,6 +122,8 @@ ALL_METRICS = [
         [("A", Choice("A", ("liver", "spleen"))), ("spleen", Choice("B", ("liver", "spleen")))],
         [("B", Choice("A", ("liver", "spleen"))), ("kidney", Choice("B", ("liver", "spleen")))],
     ),
+    Samples(SizeWithin, SIZES, OTHER_SIZES),
+    Samples(SizeError, SIZES, OTHER_SIZES, best=0.0),
     Samples(BalancedAccuracy, LABELS, FLIPPED),
     Samples(AUC, [(0.9, True), (0.1, False)] * 3, [(0.9, True), (0.95, False)] * 3),
     Samples(lambda: Bleu(4), TEXTS, SHUFFLED),

@@ -179,7 +179,7 @@ def test_fault_15_every_metric_states_its_direction_and_keeps_it() -> None:
     """RadCliQ is better low, 1/RadCliQ is better high, and both were printed under one name."""
     lower = {samples.make().name for samples in ALL_METRICS if samples.make().better == "lower"}
     assert lower == {
-        "HD95 mm, voxel surface", "ASSD mm, surfel surface", "hallucinated places", "ECE, 15 equal bins", "Brier",
+        "size error mm", "HD95 mm, voxel surface", "ASSD mm, surfel surface", "hallucinated places", "ECE, 15 equal bins", "Brier",
     }  # fmt: skip
 
 

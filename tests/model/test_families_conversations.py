@@ -69,6 +69,7 @@ def test_a_conversation_trains_and_its_question_is_no_label(family: str) -> None
 
 
 def test_questions_together_are_answered_as_alone_and_as_without_a_cache(family: str) -> None:
+    """M3D-T24: unequal prompts do not see each other's padding. MT-T10, XRG-T33: a row that ends does not end the others."""
     model, processor = build(family)
     answerer = Answerer(model, processor)
     study = answerer.open([view(family)])
@@ -93,6 +94,9 @@ def test_a_family_survives_saving(family: str, tmp_path: Path) -> None:
     again, words = load(save(model, processor, tmp_path / "checkpoint"))
     assert type(words) is type(processor)
     assert words.special == processor.special
+    own, stored = model.state_dict(), again.state_dict()
+    assert own.keys() == stored.keys()
+    assert all(torch.equal(own[name], stored[name]) for name in own)
     sample = processor.encode([Turn("user", [ImagePart(), "Hm?"])], [SHAPES[family]])
     inputs = processor.collate([sample], [[view(family)]])
     with torch.inference_mode():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_model import SHAPE, tiny
 
 from radfoundry.errors import UsageError
-from radfoundry.model import ImagePart, Pointer, Processor, RegionPart, Turn, VLMConfig, nano
+from radfoundry.model import VLM, ImagePart, Pointer, Processor, RegionPart, Turn
 
 SPELLINGS = st.sampled_from(
     ["<image>", "[SEG]", "[BOX]", "</s>", "<s>", "<|im_end|>", "<|eot_id|>", "assistant", "user", "<pad>", "seg", "eos"]
@@ -105,8 +105,6 @@ def test_a_vocabulary_larger_than_the_embedding_is_refused(processor: Processor)
         Processor.for_model(processor.vocabulary, tiny(10))
 
 
-def test_the_config_knows_how_many_tokens_an_image_takes(processor: Processor) -> None:
-    config: VLMConfig = nano()
-    assert config.image_tokens((32, 64, 64)) == 64
-    assert config.image_tokens((32, 96, 96)) == 144
-    assert config.image_tokens((1, 64, 64)) == 16
+@pytest.mark.parametrize("shape", [SHAPE, (8, 24, 24), (1, 16, 16)])
+def test_the_config_knows_how_many_tokens_an_image_takes(model: VLM, shape: tuple[int, int, int]) -> None:
+    assert len(model.see([torch.zeros(1, *shape)]).table) == model.config.image_tokens(shape) > 0

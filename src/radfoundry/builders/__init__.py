@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from radfoundry.errors import UsageError
 
 if TYPE_CHECKING:
     from radfoundry.corpus import Pipeline
+    from radfoundry.grounding.segmenters import Segmenter
 
 __all__ = ["KINDS", "corpus_salt", "pipeline"]
 
@@ -24,16 +26,27 @@ KINDS = {
 }
 
 
-def pipeline(kind: str, root: Path, salt: str, regions: Sequence[str] = ()) -> Pipeline:
-    """Return the pipeline of a corpus kind; `regions` narrows what m3d asks about.
+def pipeline(
+    kind: str, root: Path, salt: str, regions: Sequence[str] = (), segmenters: Sequence[Segmenter] = ()
+) -> Pipeline:
+    """Return the pipeline of a corpus kind.
 
-    Raises UsageError for a kind that is none of `KINDS`, and for regions where the kind does not choose any.
+    regions: what m3d asks about, all if empty. segmenters: asked after the masks that came with a study and before the built-in one.
+    Raises UsageError for a kind that is none of `KINDS`, and for regions or segmenters where the kind has no use for any.
     """
     if kind not in KINDS:
         raise UsageError(f"no corpus kind {kind!r}", f"there are {', '.join(KINDS)}", "radfoundry build --help")
     module = import_module(f"radfoundry.builders.{kind.replace('-', '_')}")
-    if not regions:
-        return module.pipeline(root, salt)
-    if kind != "m3d":
+    if regions and kind != "m3d":
         raise UsageError(f"{kind} does not choose regions", "only m3d asks about single regions", "leave --regions out")
-    return module.pipeline(root, salt, regions)
+    made: Pipeline = module.pipeline(root, salt, regions) if regions else module.pipeline(root, salt)
+    return _with_segmenters(made, segmenters) if segmenters else made
+
+
+def _with_segmenters(made: Pipeline, segmenters: Sequence[Segmenter]) -> Pipeline:
+    from radfoundry.builders.steps import FindRegions
+
+    steps = tuple(step.asking(segmenters) if isinstance(step, FindRegions) else step for step in made.steps)
+    if steps == made.steps:
+        raise UsageError(f"{made.name} finds no regions", "it reads reports alone", "leave --segmenter out")
+    return replace(made, steps=steps)

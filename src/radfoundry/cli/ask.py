@@ -7,8 +7,6 @@ from typing import Any
 
 from radfoundry.errors import UsageError
 
-_CLOSED = ("is ", "are ", "does ", "do ", "has ", "have ", "can ", "was ", "were ")
-
 
 def ask(
     study: Path, question: str, *, model: str = "nano", region: str = "", out: Path = Path("answer"), json: bool = False
@@ -33,11 +31,12 @@ def ask(
     from radfoundry.cli import console
     from radfoundry.cli.asking import AskedStudy
     from radfoundry.evaluation.predictors import open_predictor
+    from radfoundry.serving.closed import is_closed
 
     if not question.strip():
         raise UsageError("what is the question?", "it is empty", 'radfoundry ask STUDY "Where is the liver?"')
     asked = AskedStudy.open(study)
-    kind = "closed" if question.strip().lower().startswith(_CLOSED) else "open"
+    kind = "closed" if is_closed(question) else "open"
     (answer,) = open_predictor(model).answer([asked.question(question.strip(), kind, region)])
     written = asked.write(answer, out)
     if json:

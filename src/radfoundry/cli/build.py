@@ -16,6 +16,7 @@ def build(
     *,
     table: Path | None = None,
     regions: tuple[str, ...] = (),
+    segmenter: tuple[str, ...] = (),
     workers: int | None = None,
     engine: str = "local",
     limit: int | None = None,
@@ -39,6 +40,9 @@ def build(
         A CSV with the columns image, report, patient, mask; optional study, prior, split, licence, labels.
     regions
         For m3d: ask about these regions alone.
+    segmenter
+        Where regions come from besides the studies' own masks: totalsegmentator, totalsegmentator-mr, a TOML file of your own
+        (docs/segmenters.md), or masks:FOLDER for RadGenome's published mask folders. May be given several times.
     workers
         Processes; all cores if not given, 0 for this process alone.
     engine
@@ -61,13 +65,16 @@ def build(
 
     from radfoundry import builders, corpus
     from radfoundry.cli import console
+    from radfoundry.cli.card_pictures import card_pictures
     from radfoundry.cli.opening import common_root, engine_runner, found_studies, on_disk
+    from radfoundry.grounding.experts import open_segmenter
 
     src = on_disk(src, out.with_name(f"{out.name}-dicom"))
     found = found_studies(src, table)
     salt = builders.corpus_salt(salt_file or out / "salt.txt", [s.patient_key for s in found.studies])
     root = common_root(found.studies)
-    pipeline = builders.pipeline(kind, root, salt, regions)
+    segmenters = [open_segmenter(what, here=engine == "local") for what in segmenter]
+    pipeline = builders.pipeline(kind, root, salt, regions, segmenters)
     if plan:
         return _say_plan(corpus.estimate_build(found.studies, pipeline, out, workers=workers), json)
     with console.meter(f"build {kind}") as shown:
@@ -85,6 +92,7 @@ def build(
             progress=lambda pace: shown.update(
                 pace.skipped + pace.done, pace.total, f"{pace.rows_per_second:.1f} studies/s", pace.seconds_left
             ),
+            pictures=card_pictures,
             command=shlex.join(["radfoundry", *sys.argv[1:]]),
         )
     if json:

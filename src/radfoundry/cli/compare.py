@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from radfoundry.errors import UsageError
+
 
 def compare(first: Path, second: Path, *, json: bool = False) -> Any:
     """Compare two run logs on the questions that both answered: first minus second, paired by patient.
@@ -22,7 +24,11 @@ def compare(first: Path, second: Path, *, json: bool = False) -> Any:
     from radfoundry.evaluation.comparing import compare_runs
     from radfoundry.evaluation.runlog import RunLog
 
-    found = compare_runs(RunLog(first).records(), RunLog(second).records())
+    one, two = RunLog(first), RunLog(second)
+    sets = {run.about.get("compat", "") for run in (one, two)}
+    found = compare_runs(one.records(), two.records(), compat=sets.pop() if len(sets) == 1 else "")
+    if not found:
+        raise UsageError(f"{first} and {second} share no question", "none has the same id and truth in both", "")
     if json:
         console.say_json({name: d._asdict() for name, d in found.items()})
         return found

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 
-def demo(*, out: Path = Path("demo"), studies: int = 200, seconds: float = 90.0) -> Path:
+def demo(*, out: Path = Path("demo"), studies: int = 200, seconds: float = 110.0) -> Path:
     """Make synthetic patients, build corpora, train a small model, ask it, score it, and write a page.
 
     Parameters
@@ -45,9 +45,9 @@ def demo(*, out: Path = Path("demo"), studies: int = 200, seconds: float = 90.0)
         else:
             build(kind, table.parent, corpora[kind], table=table, limit=48, workers=0)
 
-    stage(3, f"a model of 2 million parameters learns boxes, masks and names, {seconds:.0f} s")
+    stage(3, f"a model of 2 million parameters learns to see, then to point and to name, {seconds:.0f} s")
     run = out / "run"
-    train([corpora["m3d"]], run=run, seconds=seconds, studies=2, questions=16, learning_rate=3e-3)
+    train([corpora["m3d"]], run=run, seconds=seconds, studies=2, questions=32)
 
     stage(4, "questions about patients that it has not seen, each asked again without the image")
     result = bench(str(corpora["m3d"]), model=str(run / "last"), limit=320, out=out / "bench")

@@ -40,7 +40,7 @@ def write_demo_page(out: Path, corpora: Mapping[str, Path], result: RunResult, a
 
 def _scores(kind: str, result: RunResult) -> PageSection:
     rows, marks = [], []
-    for s in result.scores:
+    for s in (s for s in result.scores if s.scorer == "native" and s.primary):
         rows.append(
             (
                 s.name,

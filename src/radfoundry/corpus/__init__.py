@@ -1,11 +1,13 @@
 """Corpora: tables and label maps on disk, the engine that fills them, and the one way in."""
 
 from radfoundry.corpus.about import CorpusInfo
+from radfoundry.corpus.balance import balance_rule, read_rule
 from radfoundry.corpus.card import write_card
 from radfoundry.corpus.contamination import Benchmark, Overlap, contamination, patient_overlap
 from radfoundry.corpus.corpus import Corpus
 from radfoundry.corpus.engine import BuildReport, build
 from radfoundry.corpus.estimate import Estimate, estimate_build
+from radfoundry.corpus.joining import join
 from radfoundry.corpus.labelmaps import decode_labelmap, encode_labelmap, labelmap_name
 from radfoundry.corpus.licences import combined, for_use, licence_counts, terms_of
 from radfoundry.corpus.migration import migrate
@@ -31,6 +33,7 @@ __all__ = [
     "Stage",
     "StepError",
     "StepPace",
+    "balance_rule",
     "build",
     "combined",
     "contamination",
@@ -38,10 +41,12 @@ __all__ = [
     "encode_labelmap",
     "estimate_build",
     "for_use",
+    "join",
     "labelmap_name",
     "licence_counts",
     "migrate",
     "patient_overlap",
+    "read_rule",
     "replay",
     "split_of",
     "terms_of",

@@ -18,6 +18,7 @@ import pyarrow.dataset as ds
 from radfoundry.arrow import from_table, schema_of
 from radfoundry.corpus import ledger
 from radfoundry.corpus.about import FORMAT_VERSION
+from radfoundry.corpus.balance import balanced
 from radfoundry.corpus.images import read_pixels
 from radfoundry.corpus.labelmaps import decode_labelmap, labelmap_name
 from radfoundry.corpus.samples import Samples
@@ -101,9 +102,12 @@ class Corpus:
         return from_table(table, self.table(table, where=where))
 
     def samples(self, task: str | None = None, split: str | None = None) -> Samples:
-        """Return the samples of a task and a split (None: of all) as a sequence with random access."""
+        """Return the samples of a task and a split (None: of all) as a sequence with random access.
+
+        Closed questions come answered yes as often as no (`corpus/balance.py`); the table `samples` has them all.
+        """
         wanted = [pc.field(name) == value for name, value in (("task", task), ("split", split)) if value is not None]
-        return Samples(self.table("samples", where=_all(wanted)))
+        return Samples(balanced(self.table("samples", where=_all(wanted))))
 
     def image(self, image_id: str) -> tuple[npt.NDArray, Image]:
         """Return an image's canonical pixels, read anew from its source, and its row."""

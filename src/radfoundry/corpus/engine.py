@@ -5,21 +5,22 @@ from __future__ import annotations
 import fcntl
 import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from radfoundry.corpus import disk, ledger
-from radfoundry.corpus.about import CorpusInfo
+from radfoundry.corpus.about import CorpusInfo, keep_command
 from radfoundry.corpus.card import write_card
 from radfoundry.corpus.closing import close_corpus
 from radfoundry.corpus.corpus import Corpus
 from radfoundry.corpus.isolate import clear_suspect
 from radfoundry.corpus.pipeline import Pipeline, Source, fingerprint_of
-from radfoundry.corpus.plan import PlannedWave, key_hash, plan_waves
+from radfoundry.corpus.plan import PlannedWave, plan_waves
 from radfoundry.corpus.progress import Pace, PaceKeeper, Progress
 from radfoundry.corpus.runners import Died, InlineRunner, LocalRunner, Runner
 from radfoundry.corpus.wave import Job, Receipt, Task
@@ -56,6 +57,7 @@ def build(
     progress: Progress | None = None,
     problems: Sequence[Rejected] = (),
     info: CorpusInfo | None = None,
+    pictures: Callable[[Corpus], Mapping[str, bytes]] | None = None,
     command: str = "",
 ) -> BuildReport:
     """Run every source through the pipeline and write the corpus; waves that are done already are skipped.
@@ -63,6 +65,7 @@ def build(
     runner: where waves run; without one, `workers` processes (None: all cores, 0: this process).
     limit: the first so many sources in the order of their hashed keys, a fair draw. only: these keys.
     retry_rejected: do waves with rejected rows again. problems: what was found and cannot be a source; it goes into `rejected`.
+    pictures: draws what the card shows (file name -> PNG); drawing is no business of this room.
     command: the command line, quoted in the error when a step has a bug.
     Raises StepError for a bug in a step, MachineError when the machine gives up, UsageError for a wrong call.
     """
@@ -70,6 +73,7 @@ def build(
     job = Job(pipeline, Path(out), command)
     with disk.machine_faults(job.out), _only_builder(job.out):
         _check_same_kind(job)
+        keep_command(job.out, command)
         planned = plan_waves(sources, pipeline.wave_rows)
         chosen = _choose(job.out, planned, sources, limit, only)
         todo = [wave for wave in chosen if not _is_done(job, wave, sources, retry_rejected)]
@@ -82,7 +86,8 @@ def build(
         if limit is None and only is None:
             _drop_stale(job.out, {wave.name for wave in planned})
         rows = close_corpus(job.out, pipeline, info or CorpusInfo(), problems)
-        write_card(Corpus(job.out))
+        corpus = Corpus(job.out)
+        write_card(corpus, pictures(corpus) if pictures else None)
     return _report(job, rows, keeper.pace(time.perf_counter() - started), len(todo), len(chosen) - len(todo))
 
 
@@ -122,14 +127,14 @@ def _choose(
     if limit is None and only is None:
         return list(planned)
     wanted = _wanted(planned, sources, limit, only)
-    cut = ((wave, [place for place in wave.places if int(place) in wanted]) for wave in planned)
-    return [_with_earlier(out, wave, places, sources) for wave, places in cut if places]
+    cut = (_with_earlier(out, wave, np.isin(wave.places, wanted)) for wave in planned)
+    return [wave for wave in cut if wave.places.size]
 
 
 def _wanted(
     planned: Sequence[PlannedWave], sources: Sequence[Source], limit: int | None, only: Collection[str] | None
-) -> set[int]:
-    places = [int(place) for wave in planned for place in wave.places]
+) -> list[int]:
+    places = [place for wave in planned for place in wave.places.tolist()]
     if only is not None:
         keys = set(only)
         places = [place for place in places if sources[place].key in keys]
@@ -138,15 +143,14 @@ def _wanted(
             raise UsageError(
                 f"there is no source {min(missing)!r}", f"{len(sources)} sources were found", "look at the keys"
             )
-    return set(places[:limit])
+    return places[:limit]
 
 
-def _with_earlier(out: Path, wave: PlannedWave, places: list[int], sources: Sequence[Source]) -> PlannedWave:
-    if len(places) < len(wave.places) and ledger.manifest_path(out, wave.name).exists():
-        earlier = {int(text, 16) for text in ledger.read_manifest(out, wave.name)["inputs"]}
-        chosen = set(places)
-        places = [place for place in wave.places if place in chosen or key_hash(sources[place].key) in earlier]
-    return PlannedWave(wave.name, np.array(places, dtype=np.intp))
+def _with_earlier(out: Path, wave: PlannedWave, wanted: npt.NDArray[np.bool_]) -> PlannedWave:
+    if wanted.any() and not wanted.all() and ledger.manifest_path(out, wave.name).exists():
+        earlier = [int(text, 16) for text in ledger.read_manifest(out, wave.name)["inputs"]]
+        wanted = wanted | np.isin(wave.hashes, np.array(earlier, dtype=np.uint64))
+    return wave.only(wanted)
 
 
 def _is_done(job: Job, wave: PlannedWave, sources: Sequence[Source], retry_rejected: bool) -> bool:
@@ -179,7 +183,7 @@ def _running(runner: Runner | None, workers: int | None) -> Iterator[Runner]:
 def _receipts(runner: Runner, job: Job, todo: Sequence[PlannedWave], sources: Sequence[Source]) -> Iterator[Receipt]:
     """Carry out the waves; those whose worker died come last, one at a time."""
     suspects: list[Task] = []
-    for outcome in runner.run(job, (Task(wave.name, wave.sources(sources)) for wave in todo)):
+    for outcome in runner.run(job, (Task(wave.name, wave.sources(sources), wave.inputs) for wave in todo)):
         if isinstance(outcome, Died):
             suspects.append(outcome.task)
         else:

@@ -61,7 +61,10 @@ def commit(out: Path, wave: str, files: Mapping[str, bytes], manifest: Callable[
             return  # a worker of a killed build came late; what it made is there already
         disk.remove(path)  # from here to the end of this function the wave counts as not done
     disk.put_all(out, files, out / STAGING)
-    disk.put(path, json.dumps(manifest(), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    # an item a line, but not `indent`: with that the encoder is Python's, ten times slower
+    disk.put(
+        path, json.dumps(manifest(), separators=(",\n", ": "), sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    )
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

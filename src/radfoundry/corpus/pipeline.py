@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from radfoundry.errors import RadfoundryError, UsageError
 from radfoundry.ids import settings_hash
@@ -38,6 +38,7 @@ class Pipeline:
 
     wave_rows: at most so many sources are committed together; more is faster for cheap rows, fewer loses less when killed.
     batch_rows: so many go through the steps together, their pixels all in memory; a step sees no other. Not part of the output.
+    source_seconds: a step may work so long on one source; what takes longer is rejected.
     Steps are pickled to the workers once: keep heavy things (weights, lexicons) in a `cached_property`, not in the instance.
     """
 
@@ -45,6 +46,7 @@ class Pipeline:
     steps: Sequence[Step]
     wave_rows: int = 8
     batch_rows: int = 1
+    source_seconds: float = 1800.0
 
     def __post_init__(self) -> None:
         names = [step.name for step in self.steps]
@@ -71,8 +73,8 @@ def step_identity(step: Step) -> dict[str, str]:
     return {"name": step.name, "version": step.version, "settings": settings_hash(dict(step.settings))}
 
 
-def fingerprint_of(pipeline: Pipeline, sources: Iterable[Source]) -> str:
+def fingerprint_of(pipeline: Pipeline, sources: Sequence[Source]) -> str:
     """Return the hash of all that a wave's output depends on: steps and sources."""
-    parts: list[Any] = [pipeline.name, pipeline.identity]
-    parts += [[source.key, str(getattr(source, "fingerprint", ""))] for source in sources]
+    contents = [str(getattr(source, "fingerprint", "")) for source in sources]
+    parts = [pipeline.name, pipeline.identity, [source.key for source in sources], contents]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from radfoundry.arrow import to_table
 from radfoundry.corpus import disk, ledger
 from radfoundry.corpus.pipeline import Pipeline, Source, StepError, fingerprint_of
-from radfoundry.corpus.plan import key_hash
+from radfoundry.corpus.timing import time_limit
 from radfoundry.errors import MachineError, RowError
 from radfoundry.protocols import Batch, Step
 from radfoundry.records import TABLES, Rejected
@@ -26,6 +27,7 @@ from radfoundry.records import TABLES, Rejected
 __all__ = ["Gate", "Job", "Receipt", "Task", "carry_out", "compute", "open_gate", "parquet_bytes", "replay_line"]
 
 _ATTEMPTS = 3
+_MANY_ROWS = 1000
 _FIRST_PAUSE_S = 0.1
 
 Gate = Callable[[Step], AbstractContextManager[Any]]
@@ -47,10 +49,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Task:
-    """A wave to carry out. `poison` names sources known to kill a worker; a probe computes and writes nothing."""
+    """A wave to carry out.
+
+    inputs: what the manifest calls the sources, eight bytes each. poison: sources known to kill a worker. A probe computes and writes
+    nothing.
+    """
 
     wave: str
     sources: tuple[Source, ...]
+    inputs: bytes
     poison: tuple[str, ...] = ()
     probe: bool = False
 
@@ -72,7 +79,8 @@ def carry_out(job: Job, task: Task, gate: Gate = open_gate) -> Receipt:
     """
     for attempt in range(_ATTEMPTS):
         try:
-            return _once(job, task, gate)
+            with _collector_off() if job.pipeline.batch_rows >= _MANY_ROWS else nullcontext():
+                return _once(job, task, gate)
         except (OSError, MachineError, MemoryError) as error:
             if isinstance(error, OSError) and error.errno in disk.FULL:
                 raise disk.disk_full(error, job.out) from error
@@ -80,6 +88,18 @@ def carry_out(job: Job, task: Task, gate: Gate = open_gate) -> Receipt:
                 raise _given_up(task, error) from error
             time.sleep(_FIRST_PAUSE_S * 4**attempt)
     raise AssertionError("the loop returns or raises")
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Thousands of small rows without cycles: walking them over and over would cost as much as a step."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _once(job: Job, task: Task, gate: Gate) -> Receipt:
@@ -130,6 +150,8 @@ def _row_by_row(job: Job, sources: Sequence[Source], gate: Gate, seconds: dict[s
 
 def _usable(task: Task) -> tuple[list[Source], Batch]:
     """Set aside what must not run: rows that killed a worker, and second sources of one key."""
+    if not task.poison and len({source.key for source in task.sources}) == len(task.sources):
+        return list(task.sources), Batch()
     refused, usable, seen = Batch(), [], set()
     for source in task.sources:
         if source.key in task.poison:
@@ -151,8 +173,9 @@ def compute(job: Job, sources: Sequence[Source], gate: Gate, seconds: dict[str, 
     for step in job.pipeline.steps if sources else ():
         started = time.perf_counter()
         try:
-            with gate(step):
-                batch.merge(step.run(batch))
+            with gate(step), time_limit(job.pipeline.source_seconds * len(sources), f"step {step.name}"):
+                made = step.run(batch)
+            batch.merge(made)
         except RowError as error:
             if len(sources) > 1:
                 raise
@@ -218,12 +241,17 @@ def _manifest(
         "pipeline": job.pipeline.name,
         "steps": job.pipeline.identity,
         "fingerprint": fingerprint_of(job.pipeline, task.sources),
-        "inputs": [f"{key_hash(source.key):016x}" for source in task.sources],
+        "inputs": _names(task.inputs),
         "outputs": {name: {"hash": disk.content_hash(data), "bytes": len(data)} for name, data in files.items()},
         "rows": dict(rows),
         "times": {"total": round(total, 4), "steps": {name: round(value, 4) for name, value in seconds.items()}},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
+
+
+def _names(inputs: bytes) -> list[str]:
+    text = inputs.hex()
+    return [text[start : start + 16] for start in range(0, len(text), 16)]
 
 
 def _bug(job: Job, step: Step, sources: Sequence[Source], error: Exception) -> StepError:
@@ -245,7 +273,8 @@ def replay_line(job: Job, key: str) -> str:
 def _killer(key: str) -> Rejected:
     return Rejected(
         key, "engine", "WorkerDied", "worker-died",
-        "the worker process dies whenever it works on this source, and on this source only (a crash in a decoder, or no memory)",
+        "the worker process dies whenever it works on this source, and on this source only "
+        "(a crash in a decoder, no memory, or a call that never returns)",
         "try it on a machine with more memory, or look at the file with another reader",
     )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """The run log: every question, answer, reading and count of a run, so that scores need no model.
 
 A run folder holds `run.json` (what ran) and `answers.jsonl` (one object an answer, appended and flushed as answers come; a line cut
-short by a crash is dropped when the log is opened again).
+short by a crash is dropped when the log is opened again). Of two lines about one question and condition the later one counts: the
+first was an error that has been asked again.
 """
 
 from __future__ import annotations
@@ -15,14 +16,20 @@ from typing import Any
 
 from radfoundry.errors import UsageError
 
-__all__ = ["Record", "RunLog"]
+__all__ = ["ASKED", "Record", "RunLog"]
+
+ASKED = "asked"
+"""The condition of a question that is put as it is."""
 
 
 @dataclass(frozen=True)
 class Record:
     """One answer under one condition.
 
-    condition: "asked", or the blind control's name; overlap: voxels of (predicted, true, shared); boxes are on the canonical grid.
+    condition: "asked", or the blind control's name; prompt: the turns; sent: the words that went to the model, where it got others than
+    the turns; parsed, score: what was read out of the answer, and its own first score; question_hash: of prompt, choices and pictures;
+    overlap: voxels of (predicted, true, shared); surface: distances of the masks by score name; boxes are half-open on the canonical
+    grid, whose shape and modality are those of the first picture; tokens: of prompt and answer, as the endpoint counts them.
     """
 
     sample_id: str
@@ -40,6 +47,16 @@ class Record:
     overlap: list[int] | None = None
     seconds: float = 0.0
     error: str = ""
+    group: str = ""
+    modality: str = ""
+    shape: list[int] = field(default_factory=list)
+    question_hash: str = ""
+    sent: str = ""
+    parsed: str | None = None
+    score: float | None = None
+    surface: dict[str, float | None] = field(default_factory=dict)
+    tokens: list[int] = field(default_factory=list)
+    picture: str = ""
 
 
 class RunLog:
@@ -81,8 +98,11 @@ class RunLog:
             ) from error
         return about
 
-    def records(self) -> Iterator[Record]:
-        """Return every whole line of the log, in order."""
+    def records(self) -> list[Record]:
+        """Return the last record of each question and condition, in the order in which they were first asked."""
+        return list({(record.sample_id, record.condition): record for record in self._lines()}.values())
+
+    def _lines(self) -> Iterator[Record]:
         if not self._answers.exists():
             return
         with self._answers.open(encoding="utf-8") as lines:
@@ -93,7 +113,8 @@ class RunLog:
     def append(self, records: list[Record]) -> None:
         """Add answers and see them to the disk."""
         self._cut_broken_line()
-        with self._answers.open("a", encoding="utf-8") as out:
+        # a lone surrogate in an answer becomes its JSON escape
+        with self._answers.open("a", encoding="utf-8", errors="backslashreplace") as out:
             for record in records:
                 out.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
             out.flush()

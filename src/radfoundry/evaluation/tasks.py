@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from radfoundry.corpus import Corpus
+from radfoundry.ids import settings_hash
 from radfoundry.protocols import Picture, Question
 from radfoundry.records import Image, Sample
 
@@ -27,20 +28,59 @@ class Reference:
 
 @dataclass(frozen=True)
 class Item:
-    """A question with its reference, and the patient it is about."""
+    """A question with its reference, and the patient it is about.
+
+    group: the name its scores stand under, the question's task if empty; image_names: what its pictures are called where they come
+    from, so that the same picture is known again; absent: why it has no picture though it speaks of one.
+    """
 
     question: Question
     reference: Reference
     patient: str
+    group: str = ""
+    image_names: tuple[str, ...] = ()
+    absent: str = ""
+
+    @property
+    def image_keys(self) -> tuple[str, ...]:
+        """One name a picture, to count pictures by."""
+        return self.image_names or tuple(p.image_id for p in self.question.pictures)
+
+    @property
+    def images(self) -> frozenset[str]:
+        """What tells its pictures from others: their ids, which follow from the pixels, and their names where they have some."""
+        return frozenset((*self.image_names, *(p.image_id for p in self.question.pictures)))
 
 
 @dataclass(frozen=True)
 class Task:
-    """Samples + prompt + scorers under a name and a version; the version changes when a score would."""
+    """Samples + prompt + scorers under a name and a version; the version changes when a score would.
+
+    compat: the set of published scorers that stand beside the native ones (`evaluation/scorers/compat.py`); notes: what a reader of
+    its scores must know.
+    """
 
     name: str
     version: str
     items: Sequence[Item]
+    compat: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits of everything that is asked and held true; masks count by their boxes."""
+        rows = sorted(
+            (
+                i.question.sample_id, i.patient, i.group, i.reference.text, list(i.reference.boxes), sorted(i.images),
+                [(t.role, t.text) for t in i.question.turns], list(i.question.choices), i.question.answer_kind,
+            )
+            for i in self.items
+        )  # fmt: skip
+        return settings_hash({"items": rows})
+
+    def without_absent(self) -> Task:
+        """Return the questions whose pictures are there: what can be asked of who looks."""
+        return replace(self, items=[item for item in self.items if not item.absent])
 
 
 def corpus_task(corpus: Corpus, split: str = "test", limit: int | None = None, tasks: Collection[str] = ()) -> Task:
@@ -51,7 +91,15 @@ def corpus_task(corpus: Corpus, split: str = "test", limit: int | None = None, t
     samples = [s for s in corpus.samples(split=split) if not tasks or s.task in tasks]
     if limit is not None and limit < len(samples):
         samples = [samples[i * len(samples) // limit] for i in range(limit)]
-    return Task(f"corpus-{split}", "1", list(_items(corpus, samples)))
+    return Task(f"corpus-{split}", "2", list(_items(corpus, samples)), compat=_COMPAT.get(_kind(corpus), ""))
+
+
+# corpus kind -> the published scorers of the system it stands for
+_COMPAT = {"m3d": "m3d", "instruction": "radbench"}
+
+
+def _kind(corpus: Corpus) -> str:
+    return str(corpus.about.get("pipeline", ""))
 
 
 def _items(corpus: Corpus, samples: Sequence[Sample]) -> Iterator[Item]:

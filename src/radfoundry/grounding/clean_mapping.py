@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from radfoundry.geometry import Side
 from radfoundry.grounding.mention import RegionMention
-from radfoundry.language.concepts import DENIED, concepts, find_terms, meant
+from radfoundry.language.concepts import DENIED, concepts
 from radfoundry.language.findings import REMEMBERED
 from radfoundry.language.matching import Lexicon, Match, read_table
-from radfoundry.language.places import Region, places_lexicon, region
-from radfoundry.language.reading import Reading
+from radfoundry.language.places import Region, region
+from radfoundry.language.reading import Reading, reading_lexicon
 
 __all__ = ["CleanMapping"]
 
@@ -32,8 +32,7 @@ _SHORTEST_STATEMENT = 40
 _OF = re.compile(rf"\s*(?:{_FILLERS})?\s*(?:segments?|areas?|levels?)?\s*(?:of|in|on|at)\s(?:the\s)?$")
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     region: Region
     side: Side
     role: str
@@ -45,7 +44,7 @@ class CleanMapping:
     """Stateless between reports; `folders` hold a user's own terms."""
 
     def __init__(self, folders: tuple[Path, ...] = ()) -> None:
-        self._places = places_lexicon(folders)
+        self._lexicon = reading_lexicon(folders)
         self._link_one = lru_cache(REMEMBERED)(self._read_and_link)
 
     def link(self, sentences: Sequence[str]) -> list[tuple[RegionMention, ...]]:
@@ -63,13 +62,13 @@ class CleanMapping:
 
     def _read_and_link(self, sentence: str) -> tuple[tuple[RegionMention, ...], bool]:
         """The mentions of a sentence, and whether it is complete without one (advice, history, a general remark)."""
-        reading = Reading(sentence, self._places)
+        reading = Reading(sentence, self._lexicon)
         cues = _cues().find(reading.folded)
         stated = _without_advice(sentence, cues)
         if not stated:
             return (), True
         if stated != sentence:
-            reading = Reading(stated, self._places)
+            reading = Reading(stated, self._lexicon)
         found = _without_containers(_without_rivals(list(_candidates(reading))))
         kept = _without_ancestors(reading.folded, list(_one_side_each(found)))
         return tuple(_mentions(stated, kept)), any(cue.value != "advice" for cue in cues)
@@ -95,13 +94,13 @@ def _carried(mention: RegionMention) -> RegionMention:
 
 def _candidates(reading: Reading) -> Iterator[_Candidate]:
     """What the text names, then what its findings imply."""
-    own = set(reading.own_places)
+    own = {place.start for place in reading.own_places}
     for place in reading.places:
-        role = place.value.role if place in own else "container"
+        role = place.value.role if place.start in own else "container"
         for named in place.value.regions:
             yield _Candidate(named, _side_of(named, place, reading), role, place.start, place.end)
-    for term in find_terms(reading.folded):
-        for concept in (concepts()[name.removeprefix(DENIED)] for name in meant(term, reading)):
+    for term in reading.terms:
+        for concept in (concepts()[name.removeprefix(DENIED)] for name in reading.meant(term)):
             if concept.region:
                 implied = region(concept.region)
                 yield _Candidate(implied, _side_of(implied, term, reading), concept.bound, term.start, term.end)
@@ -112,6 +111,8 @@ def _side_of(region: Region, match: Match, reading: Reading) -> Side:
     if not region.is_pair:
         return "none" if region.side == "bilateral" else region.side
     folded, sides = reading.folded, reading.sides
+    if not sides:
+        return "none"
     inner = next((side for side in sides if match.start <= side.start < match.end), None)
     after = next((side for side in sides if side.start >= match.end), None)
     before = next((side for side in reversed(sides) if side.end <= match.start), None)
@@ -128,22 +129,21 @@ def _side_of(region: Region, match: Match, reading: Reading) -> Side:
 
 def _without_rivals(found: list[_Candidate]) -> list[_Candidate]:
     """Drop what a finding would imply where the text names another place, and lungs that only say where a pleura is."""
-    named = [c for c in found if c.role in ("name", "part")]
-    heads = {c.region.head for c in named}
+    heads = {c.region.head for c in found if c.role in ("name", "part")}
     bound_heads = {c.region.head for c in found if c.role == "bound"}
+    told_heads = {c.region.head for c in found if c.role in ("bound", "loose")}
     kept = []
     for candidate in found:
         if candidate.role == "loose" and heads:
             continue
         if candidate.role == "bound" and candidate.region.head in heads:
             continue
-        if (
-            candidate.region.name == "lung"
-            and candidate.role != "bound"
-            and "pleura" in heads | bound_heads
-            and "lung" not in bound_heads
-        ):
-            continue
+        if candidate.role != "bound" and "pleura" in heads | bound_heads:
+            if candidate.region.name == "lung" and "lung" not in bound_heads:
+                continue
+            # "apical pneumothorax": a part of the lung that stands for a part of the pleura
+            if candidate.region.head == "lung" and candidate.role == "part" and "lung" not in told_heads:
+                continue
         kept.append(candidate)
     return kept
 
@@ -157,8 +157,8 @@ def _without_containers(found: list[_Candidate]) -> list[_Candidate]:
 def _one_side_each(found: list[_Candidate]) -> Iterator[_Candidate]:
     for candidate in found:
         if candidate.side == "bilateral" and candidate.region.is_pair:
-            yield replace(candidate, side="left")
-            yield replace(candidate, side="right")
+            yield candidate._replace(side="left")
+            yield candidate._replace(side="right")
         else:
             yield candidate
 

@@ -14,7 +14,7 @@ from radfoundry.errors import MismatchError, UsageError
 from radfoundry.geometry import Grid
 from radfoundry.grounding import classical
 from radfoundry.grounding.names import region_name
-from radfoundry.studies import LabelMap, MaskSource, Placed, place_labels, read_label_layers
+from radfoundry.studies import ImageSource, LabelMap, MaskSource, Placed, place_labels, read_label_layers
 
 __all__ = ["Classical", "LabelsOnDisk", "SegmentationRequest", "Segmenter", "name_labels"]
 
@@ -24,13 +24,17 @@ _NUMBERINGS = {"CT": "totalsegmentator_v2", "MR": "totalsegmentator_mr"}
 
 @dataclass(frozen=True)
 class SegmentationRequest:
-    """One image that wants regions: its pixels, grid and modality, the masks that came with it, and the regions found already."""
+    """One image that wants regions: its pixels, grid and modality, the masks that came with it, and the regions found already.
+
+    source: where the image lies, for segmenters that find masks by its name.
+    """
 
     pixels: npt.NDArray
     grid: Grid
     modality: str
     masks: tuple[MaskSource, ...] = ()
     known: frozenset[str] = frozenset()
+    source: ImageSource | None = None
 
 
 class Segmenter(Protocol):

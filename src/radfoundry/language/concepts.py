@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from radfoundry.language.matching import Lexicon, Match, expand, read_table
+from radfoundry.language.matching import Match, expand, read_table
 from radfoundry.language.places import Place, region
-from radfoundry.language.reading import Reading
 
-__all__ = ["DENIED", "Concept", "FindingTerm", "concepts", "distance", "find_terms", "meant"]
+__all__ = ["DENIED", "Concept", "FindingTerm", "Meanings", "concepts", "finding_terms"]
 
 
 DENIED = "!"
@@ -41,16 +41,18 @@ class Meaning(NamedTuple):
 
     def steps_to(self, place: Place) -> int | None:
         """How far up from a place one of `where` is found: 0 the place itself, None nowhere."""
-        steps = (
-            step
-            for one in place.regions
-            for step, name in enumerate((one.name, *one.ancestors, one.head))
-            if name in self.where
-        )
-        return min(steps, default=None)
+        return min((steps for name, steps in place.steps_up.items() if name in self.where), default=None)
 
 
-FindingTerm = Match[tuple[Meaning, ...]]
+class Meanings(NamedTuple):
+    """All that a term may mean: the concepts it stands for anywhere, and what it means beside some places, or beside each."""
+
+    plain: tuple[str, ...]
+    asked: tuple[Meaning, ...]
+    of_each: tuple[Meaning, ...]
+
+
+FindingTerm = Match[Meanings]
 
 
 @cache
@@ -62,42 +64,15 @@ def concepts() -> dict[str, Concept]:
     }
 
 
-@cache
-def _terms() -> Lexicon[tuple[Meaning, ...]]:
+def finding_terms() -> Iterator[tuple[str, Meanings]]:
+    """The entries of the lexicon of findings: a term and all that it may mean."""
     meanings: dict[str, list[Meaning]] = {}
     for row in read_table("finding_terms.tsv"):
         where = frozenset(region(name).name for name in row["where"].removeprefix("each ").split(",") if name)
         meaning = Meaning(tuple(row["concept"].split(";")), where, row["where"].startswith("each "))
         for term in expand(row["term"]):
             meanings.setdefault(term, []).append(meaning)
-    return Lexicon((term, tuple(known)) for term, known in meanings.items())
-
-
-def find_terms(folded: str) -> list[FindingTerm]:
-    """The finding terms of a folded sentence in reading order."""
-    return _terms().find(folded)
-
-
-def meant(term: FindingTerm, reading: Reading) -> tuple[str, ...]:
-    """The concepts of a term: of each place in the clause for plaques and the like, else by the nearest place."""
-    plain = next((meaning.concepts for meaning in term.value if not meaning.where), ())
-    asked = [meaning for meaning in term.value if meaning.where]
-    if not asked:
-        return plain
-    clause = reading.clause_at(term.start)
-    inside = [place for place in reading.own_places if clause.start <= place.start < clause.end]
-    each = [m for m in asked if m.each and any(m.steps_to(place.value) is not None for place in inside)]
-    if each:
-        return tuple(dict.fromkeys(name for meaning in each for name in meaning.concepts))
-    for place in sorted(inside or reading.own_places, key=lambda place: distance(place, term)):
-        fitting = [(steps, m.concepts) for m in asked if (steps := m.steps_to(place.value)) is not None]
-        if fitting:
-            return min(fitting)[1]
-        if plain and place.value.role == "name":
-            break
-    return plain
-
-
-def distance(one: Match, other: Match) -> int:
-    """Characters between two terms; nothing where they overlap."""
-    return max(one.start - other.end, other.start - one.end, 0)
+    for term, known in meanings.items():
+        plain = next((meaning.concepts for meaning in known if not meaning.where), ())
+        asked = tuple(meaning for meaning in known if meaning.where)
+        yield term, Meanings(plain, asked, tuple(meaning for meaning in asked if meaning.each))

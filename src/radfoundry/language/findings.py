@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from radfoundry.geometry import Side
-from radfoundry.language.concepts import DENIED, FindingTerm, concepts, find_terms, meant
+from radfoundry.language.concepts import DENIED, FindingTerm, concepts
 from radfoundry.language.context import is_hypothetical, presence_of, temporal_of
 from radfoundry.language.measurements import Measurement
 from radfoundry.language.reading import Reading
@@ -20,8 +19,8 @@ REMEMBERED = 4096
 """Report sentences come from templates: this many are kept, so that a corpus is read in constant memory."""
 
 _NUMBERS = {"a": 1, "an": 1, "one": 1, "single": 1, "solitary": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
-_COUNT = re.compile(rf"(?:^|\s)(?P<count>{'|'.join(_NUMBERS)}|\d{{1,2}})(?P<between>(?: [a-z]+){{0,4}}) $")
-_NO_COUNT = re.compile(r"\b(?:mm|cm|of|few|number|segment|level|and|or)\b")
+_NO_COUNT = frozenset({"mm", "cm", "of", "few", "number", "segment", "level", "and", "or"})
+_BETWEEN = 4  # "two large calcified rounded nodules": at most so many words between a number and its finding
 _COUNT_REACH = 48
 _MOST = 50
 _NAMED_BEFORE = 8  # "5 mm nodule": a finding named before its size has to be this much nearer
@@ -49,21 +48,25 @@ class Statement:
 def find_findings(sentence: str) -> tuple[Statement, ...]:
     """The statements of one sentence in reading order; what is only asked for ("evaluate for pneumonia") is none."""
     reading = Reading(sentence)
-    terms = find_terms(reading.folded)
-    made = [statement for term in terms for statement in _statements(reading, term, terms)]
+    if not reading.terms:
+        return ()
+    owned = [(size, _owner(size, reading.terms)) for size in reading.sizes()]
+    made = [statement for term in reading.terms for statement in _statements(reading, term, owned)]
     return tuple(statement for statement in _once(made) if not _explained(statement, made))
 
 
-def _statements(reading: Reading, term: FindingTerm, terms: list[FindingTerm]) -> Iterator[Statement]:
+def _statements(
+    reading: Reading, term: FindingTerm, owned: list[tuple[Measurement, FindingTerm]]
+) -> Iterator[Statement]:
     clause = reading.clause_at(term.start)
     if is_hypothetical(clause, term.start, term.end):
         return
     presence = presence_of(clause, term.start, term.end)
-    temporal = temporal_of(clause, reading.clauses, presence)
-    sizes = tuple(size for size in reading.sizes if _owner(size, terms) is term)
+    temporal = temporal_of(clause, reading.cue_kinds, presence)
+    sizes = tuple(size for size, owner in owned if owner is term)
     count = _count(reading.folded, term)
     side = reading.clause_side(term.start)
-    for concept in meant(term, reading):
+    for concept in reading.meant(term):
         name, said = concept.removeprefix(DENIED), presence if concept[0] != DENIED else "absent"
         yield Statement(name, said, temporal, side, count, sizes, term.start, term.end)
 
@@ -89,11 +92,20 @@ def _explained(statement: Statement, made: list[Statement]) -> bool:
 
 
 def _count(folded: str, term: FindingTerm) -> int | None:
-    before = _COUNT.search(folded[max(0, term.start - _COUNT_REACH) : term.start])
-    if before is None or _NO_COUNT.search(before["between"]):
+    """The first number of the few words before a finding, unless a word such as `of` stands between."""
+    before = folded[max(0, term.start - _COUNT_REACH) : term.start].split(" ")
+    if before.pop():  # the finding is no word of its own
         return None
-    count = _NUMBERS.get(before["count"]) or int(before["count"])
-    return count if 0 < count < _MOST else None
+    count, between = 0, 0
+    for away, word in enumerate(before[: -_BETWEEN - 2 : -1]):
+        number = _NUMBERS.get(word, 0) or (int(word) if word.isdecimal() and len(word) < 3 else 0)
+        if number:
+            count, between = number, away
+        if not (word.isascii() and word.isalpha()):
+            break
+    if not 0 < count < _MOST or not _NO_COUNT.isdisjoint(before[len(before) - between :]):
+        return None
+    return count
 
 
 def _owner(size: Measurement, terms: list[FindingTerm]) -> FindingTerm:

@@ -14,8 +14,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from operator import itemgetter
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import ahocorasick
 
@@ -26,6 +27,7 @@ __all__ = ["GAP_CHARACTERS", "Lexicon", "Match", "expand", "fold", "read_table"]
 GAP_CHARACTERS = 80
 """Longest stretch that ` ... ` of a term may stand for."""
 
+_START = itemgetter(0)
 _CLAUSE_BREAK = re.compile(r"[;:.]\s|, (?:but|there)\b")
 _INNERMOST = re.compile(r"\(([^()]*)\)")
 _SPACES = {ord(sign): " " for sign in "-‐‑‒–—―/\\_\t\n\r\x0b\x0c\xa0\u2009\u202f\ufeff"} | {ord("’"): "'"}
@@ -80,69 +82,125 @@ def read_table(source: str | Path | Traversable) -> list[dict[str, str]]:
     return [dict(zip(header, cells, strict=True)) for cells in body]
 
 
-class Lexicon(Generic[Value]):
-    """Terms with values, compiled once; `find` is safe to call from several threads."""
+class _Word(NamedTuple):
+    """What ends at a place of the automaton: whole terms, terms open at the end (`*`), and pieces of gapped ones.
 
-    def __init__(self, entries: Iterable[tuple[str, Value]]) -> None:
-        self._values: list[Value] = []
-        parts: dict[str, list[tuple[int, int, bool]]] = {}
-        self._gaps: list[int] = []
-        for term, value in entries:
-            for written in expand(term):
-                number = len(self._values)
-                self._values.append(value)
-                pieces = written.split(" ... ")
-                self._gaps.append(len(pieces) - 1)
-                for place, piece in enumerate(pieces):
-                    word = fold(piece.removesuffix("*"))
-                    parts.setdefault(word, []).append((number, place, piece.endswith("*")))
+    A whole term is its group, number and value; a piece its term's number among the gapped ones, its place in the term, and
+    whether it is open.
+    """
+
+    length: int
+    closed: list[tuple[int, int, Any]]
+    open: list[tuple[int, int, Any]]
+    pieces: list[tuple[int, int, bool]]
+
+
+_Hit = tuple[int, int, int, Any]
+"""A term found: its length below zero, so that the longest sorts first, its start, its number, its value."""
+
+
+class _Gapped(NamedTuple):
+    group: int
+    value: Any
+    last_piece: int
+
+
+class Lexicon(Generic[Value]):
+    """Terms with values, compiled once; `find` is safe to call from several threads.
+
+    Several groups of terms are found in one pass over the text, without hiding one another.
+    """
+
+    def __init__(self, *groups: Iterable[tuple[str, Value]]) -> None:
+        self._groups = range(len(groups))
+        self._gapped: list[_Gapped] = []
+        words: dict[str, _Word] = {}
+        for group, entries in enumerate(groups):
+            for number, (term, value) in enumerate(entries):
+                for written in expand(term):
+                    self._add(words, written, group, number, value)
         self._automaton = ahocorasick.Automaton()
-        for word, uses in parts.items():
-            self._automaton.add_word(word, (len(word), tuple(uses)))
+        for text, word in words.items():
+            self._automaton.add_word(text, word)
         self._automaton.make_automaton()
 
+    def _add(self, words: dict[str, _Word], written: str, group: int, number: int, value: Value) -> None:
+        pieces = written.split(" ... ")
+        for place, piece in enumerate(pieces):
+            is_open, text = piece.endswith("*"), fold(piece.removesuffix("*"))
+            word = words.setdefault(text, _Word(len(text), [], [], []))
+            if len(pieces) == 1:
+                (word.open if is_open else word.closed).append((group, number, value))
+            else:
+                word.pieces.append((len(self._gapped), place, is_open))
+        if len(pieces) > 1:
+            self._gapped.append(_Gapped(group, value, len(pieces) - 1))
+
     def find(self, folded: str) -> list[Match[Value]]:
-        """Terms in a folded text in order; of overlapping ones the longest, then the first.
+        """Terms of the first group in a folded text in order; of overlapping ones the longest, then the first.
 
         A term with a gap neither hides what stands in its gap nor is hidden by it.
         """
-        whole, joined = self._scan(folded)
-        return sorted(_longest(whole) + joined, key=lambda m: m.start)
+        return self.find_each(folded)[0]
+
+    def find_each(self, folded: str) -> list[list[Match[Value]]]:
+        """What `find` gives, for each group."""
+        hits, joined = self._scan(folded)
+        found = [_longest(plain) if plain else [] for plain in hits]
+        for group, match in joined:
+            found[group].append(match)
+        for matches in found:
+            if len(matches) > 1:
+                matches.sort(key=_START)
+        return found
 
     def find_all(self, folded: str) -> list[Match[Value]]:
-        """Every term in a folded text, those inside longer ones too."""
-        whole, joined = self._scan(folded)
-        return whole + joined
+        """Every term of the first group in a folded text, those inside longer ones too."""
+        hits, joined = self._scan(folded)
+        whole = [Match(start, start - length, value) for length, start, _, value in hits[0]]
+        return whole + [match for group, match in joined if group == 0]
 
-    def _scan(self, folded: str) -> tuple[list[Match[Value]], list[Match[Value]]]:
-        """Terms without a gap, overlapping ones too, and terms with gaps."""
-        whole: list[Match[Value]] = []
-        pieces: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        for last, (length, uses) in self._automaton.iter(folded):
-            start = last + 1 - length
-            if start and folded[start - 1].isalnum():
+    def _scan(self, folded: str) -> tuple[list[list[_Hit]], list[tuple[int, Match[Value]]]]:
+        """Terms without a gap, overlapping ones too, by group; terms with gaps and their groups."""
+        hits: list[list[_Hit]] = [[] for _ in self._groups]
+        spans: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        after_text = len(folded)
+        for last, (length, closed, opened, pieces) in self._automaton.iter(folded):
+            end = stop = open_stop = last + 1
+            start = end - length
+            if start and folded[start - 1].isalnum() and folded[start].isalnum():
                 continue
-            end = last + 1
-            for number, place, open_ended in uses:
-                stop = _any_end(folded, end) if open_ended else _word_end(folded, end)
-                if stop < 0:
+            if end < after_text and folded[end].isalnum():  # the word goes on
+                stop = _plural_end(folded, end)
+                open_stop = _any_end(folded, end) if opened or pieces else end
+            if stop >= 0 and closed:
+                for group, number, value in closed:
+                    hits[group].append((start - stop, start, number, value))
+            if opened:
+                for group, number, value in opened:
+                    hits[group].append((start - open_stop, start, number, value))
+            for number, place, is_open in pieces:
+                # the pieces come in the order of their ends: one whose forerunner has not come yet is of no use
+                if place and (number, place - 1) not in spans:
                     continue
-                if self._gaps[number]:
-                    pieces.setdefault((number, place), []).append((start, stop))
-                else:
-                    whole.append(Match(start, stop, self._values[number]))
-        return whole, list(self._join(folded, pieces)) if pieces else []
+                reached = open_stop if is_open else stop
+                if reached >= 0:
+                    spans.setdefault((number, place), []).append((start, reached))
+        return hits, list(self._join(folded, spans)) if spans else []
 
-    def _join(self, folded: str, pieces: dict[tuple[int, int], list[tuple[int, int]]]) -> Iterator[Match[Value]]:
+    def _join(
+        self, folded: str, pieces: dict[tuple[int, int], list[tuple[int, int]]]
+    ) -> Iterator[tuple[int, Match[Value]]]:
         """Put the pieces of gapped terms together, each with the nearest next one."""
         for (number, place), spans in pieces.items():
-            if place:
+            group, value, last_piece = self._gapped[number]
+            if place or (number, last_piece) not in pieces:
                 continue
-            rest = [sorted(pieces.get((number, follow), ())) for follow in range(1, self._gaps[number] + 1)]
+            rest = [sorted(pieces[number, follow]) for follow in range(1, last_piece + 1)]
             for start, end in spans:
                 reached = _reach(folded, end, rest)
                 if reached:
-                    yield Match(start, reached, self._values[number])
+                    yield group, Match(start, reached, value)
 
 
 def _reach(folded: str, end: int, rest: list[list[tuple[int, int]]]) -> int:
@@ -157,10 +215,8 @@ def _reach(folded: str, end: int, rest: list[list[tuple[int, int]]]) -> int:
     return end
 
 
-def _word_end(folded: str, end: int) -> int:
-    """The end of the word with a regular plural allowed, or -1 if the term stops inside a word."""
-    if not folded[end : end + 1].isalnum():
-        return end
+def _plural_end(folded: str, end: int) -> int:
+    """The end of the word if it is a regular plural of the term, or -1 if the term stops inside a word."""
     if folded[end] == "e" and folded[end + 1 : end + 2] == "s":
         end += 1
     return end + 1 if folded[end] == "s" and not folded[end + 1 : end + 2].isalnum() else -1
@@ -172,17 +228,13 @@ def _any_end(folded: str, end: int) -> int:
     return end
 
 
-def _longest(found: list[Match[Value]]) -> list[Match[Value]]:
-    if len(found) < 2:
-        return found
-    kept: list[Match[Value]] = []
-    covered = bytearray(max(match.end for match in found))
-    for match in sorted(found, key=_length_first):
-        if 1 not in covered[match.start : match.end]:
-            covered[match.start : match.end] = b"\1" * (match.end - match.start)
-            kept.append(match)
+def _longest(hits: list[_Hit]) -> list[Match[Any]]:
+    kept: list[Match[Any]] = []
+    covered = 0  # one bit a character
+    for length, start, _, value in sorted(hits):
+        end = start - length
+        span = (1 << end) - (1 << start)
+        if not covered & span:
+            covered |= span
+            kept.append(Match(start, end, value))
     return kept
-
-
-def _length_first(match: Match[Value]) -> tuple[int, int]:
-    return match.start - match.end, match.start

@@ -6,23 +6,24 @@ The regions themselves, their sides and what contains what come from `radfoundry
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from radfoundry import anatomy
 from radfoundry.geometry import Side
-from radfoundry.language.matching import Lexicon, Match, read_table
+from radfoundry.language.matching import Match, read_table
 
-__all__ = ["Place", "Region", "find_sides", "head_of", "is_beside", "places_lexicon", "region"]
+__all__ = ["Place", "Region", "beside_terms", "head_of", "is_beside", "place_terms", "region", "side_terms"]
 
-_BESIDE_REACH = 48
-_BESIDE = re.compile(
-    r"\b(?:adjacent(?: to)?|(?:vicinity|neighbou?rhood) of|neighbou?ring|near|next to|close to|behind|between|surrounding|"
-    r"(?:anterior|posterior|lateral|medial)(?:ly)? to|overl(?:ying|ies|aps|apping)|project(?:s|ing)(?: \w+)?|"
-    r"superimposed \w+|secondary to|due to|because of|distance to)\s(?:the |an? )?"
-    r"(?:(?:left|right|both|bilateral|posterior|anterior|lateral|major|minor|\w+(?:st|nd|rd|th)|and) )*$"
+_BESIDE_REACH = 40
+_ADJECTIVES = (
+    r"\s(?:the |an? )?"
+    r"(?:(?:left|right|both|bilateral|posterior|anterior|lateral|major|minor|\w+(?:st|nd|rd|th)|and) )*"
 )
+_LEADS = re.compile(_ADJECTIVES)
+_LEADS_AFTER_WORD = re.compile(rf"(?: \w+)?{_ADJECTIVES}")
 
 
 class Region(NamedTuple):
@@ -50,10 +51,14 @@ class Region(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What a term in text points at. `role`: name, part (a part or neighbour of it), container (says only where)."""
+    """What a term in text points at. `role`: name, part (a part or neighbour of it), container (says only where).
+
+    `steps_up` counts the steps to what holds the place: 0 for itself, then its ancestors, then its head.
+    """
 
     regions: tuple[Region, ...]
     role: str
+    steps_up: dict[str, int]
 
 
 @cache
@@ -86,29 +91,34 @@ def head_of(name: str) -> str:
     return name if name in _heads().values() else region(name).head
 
 
-@cache
-def places_lexicon(more: tuple[Path, ...] = ()) -> Lexicon[Place]:
+def place_terms(more: tuple[Path, ...] = ()) -> Iterator[tuple[str, Place]]:
     """The terms for regions, with those of a user's folders (`region_terms.tsv` in each) last and winning."""
     rows = {row["term"]: row for row in read_table("region_terms.tsv")}
     for folder in more:
         rows |= {row["term"]: row for row in read_table(folder / "region_terms.tsv")}
-    return Lexicon((term, _place(row["region"], row["role"])) for term, row in rows.items())
+    return ((term, _place(row["region"], row["role"])) for term, row in rows.items())
 
 
 def _place(names: str, role: str) -> Place:
-    return Place(tuple(region(name) for name in names.split(";") if name), role)
+    regions = tuple(region(name) for name in names.split(";") if name)
+    above = [(name, steps) for one in regions for steps, name in enumerate((one.name, *one.ancestors, one.head))]
+    return Place(regions, role, dict(sorted(above, key=lambda item: -item[1])))
 
 
-def is_beside(folded: str, place: Match[Place]) -> bool:
-    """Whether the text only says what something lies next to or over ("nodule overlying the 6th rib") or comes from."""
-    return _BESIDE.search(folded, max(0, place.start - _BESIDE_REACH), place.start) is not None
+def side_terms() -> Iterator[tuple[str, Side]]:
+    """Side words; those that are part of a name ("left anterior descending") say `none`."""
+    return ((row["term"], cast(Side, row["side"])) for row in read_table("sides.tsv"))
 
 
-@cache
-def _sides() -> Lexicon[Side]:
-    return Lexicon((row["term"], cast(Side, row["side"])) for row in read_table("sides.tsv"))
+def beside_terms() -> Iterator[tuple[str, str]]:
+    """Words after which a place only says what something lies next to, over or comes from."""
+    return ((row["term"], row["then"]) for row in read_table("beside_cues.tsv"))
 
 
-def find_sides(folded: str) -> list[Match[Side]]:
-    """Side words in a folded text; those that are part of a name ("left anterior descending") are left out."""
-    return [match for match in _sides().find(folded) if match.value != "none"]
+def is_beside(folded: str, place: Match[Place], cues: list[Match[str]]) -> bool:
+    """Whether one of the words for it leads to this place, with nothing but an article and adjectives between."""
+    return bool(cues) and any(
+        cue.end < place.start <= cue.end + _BESIDE_REACH
+        and (_LEADS if cue.value != "word" else _LEADS_AFTER_WORD).fullmatch(folded, cue.end, place.start)
+        for cue in cues
+    )

@@ -11,18 +11,19 @@ LONGEST_SENTENCE = 4000
 """What runs on for longer without a stop is cut at a space: a table or a slip, and rules would only get lost in it."""
 
 _STOP = re.compile(
-    r"""(?P<full>[.?!]+["'”]*)(?=\s|$)      # the end of a sentence
-      | \n[ \t]*(?:\n\s*)+                  # an empty line
-      | \n(?=[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t])  # a list item
-      | \s["”•·](?=\s)                      # a bullet, or the quote that stands for one in exported reports
-      """,
+    r"""[.?!\s](?:                          # what every stop begins with
+        (?<=[.?!])[.?!]*["'”]*(?=\s|$)      # the end of a sentence
+      | (?<=\n)[ \t]*(?:\n\s*)+             # an empty line
+      | (?<=\n)(?=[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t])  # a list item
+      | (?<=\s)["”•·](?=\s)                # a bullet, or the quote that stands for one in exported reports
+      )""",
     re.VERBOSE,
 )
 _MARKER = re.compile(r"\s*(?:(?:\d{1,2}[.)]|[-*•])(?=\s))?[\s\"“]*")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:ca|cf|dr|prof|e\.g|i\.e|vs|approx|fig|no|art|st|th|lat|med|inf|sup)$", re.IGNORECASE
 )
-_ANSWER = re.compile(r"\bno$", re.IGNORECASE)
+_WORD = re.compile(r"[^\W_]")
 _NUMBER = re.compile(r"(?:^\s*|[.?!;:\n][\"'”]*\s+)\d{1,2}$")
 _BRACKET_REACH = 300  # an open bracket that does not close within this many characters is a slip of the pen
 
@@ -36,16 +37,17 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> Iterat
     end = len(text) if end is None else end
     opened = start
     for match in _STOP.finditer(text, start, end):
-        if match["full"] and not _ends_sentence(text, opened, match):
+        is_full = text[match.start()] in ".?!"
+        if is_full and not _ends_sentence(text, opened, match):
             continue
-        yield from _trimmed(text, opened, match.end() if match["full"] else match.start())
+        yield from _trimmed(text, opened, match.end() if is_full else match.start())
         opened = match.end()
     yield from _trimmed(text, opened, end)
 
 
 def _ends_sentence(text: str, opened: int, stop: re.Match[str]) -> bool:
     before = text[max(opened, stop.start() - 20) : stop.start()]
-    if stop["full"] == "." and (_NUMBER.search(before) or _is_abbreviation(text, before, stop.end())):
+    if stop[0] == "." and (_NUMBER.search(before) or _is_abbreviation(text, before, stop.end())):
         return False
     bracket = text.rfind("(", max(opened, stop.start() - _BRACKET_REACH), stop.start())
     if bracket < 0 or text.find(")", bracket, stop.start()) >= 0:
@@ -71,5 +73,5 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         cut = cut if cut > 0 else start + LONGEST_SENTENCE
         yield start, cut
         start = cut
-    if any(char.isalnum() for char in text[start:end]):
+    if _WORD.search(text, start, end):
         yield start, end

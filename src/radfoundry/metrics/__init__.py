@@ -18,6 +18,7 @@ from radfoundry.metrics.classification import (
     ChoiceAccuracy,
     ClosedAccuracy,
     ExactMatch,
+    ListMatch,
 )
 from radfoundry.metrics.compare import Difference, paired_difference
 from radfoundry.metrics.entities import EntityOverlap, same_surface
@@ -37,6 +38,7 @@ from radfoundry.metrics.sentence_grounding import (
     RightSide,
     pair_sentences,
 )
+from radfoundry.metrics.sizes import SizeError, SizeWithin, parse_size_mm
 from radfoundry.metrics.surface import SurfaceDistances, surface_distances
 from radfoundry.metrics.token_overlap import TokenOverlap, token_f1
 from radfoundry.metrics.tokens import distinct_sentences, normalise_answer
@@ -47,7 +49,7 @@ __all__ = [
     # reading answers
     "parse_closed", "parse_choice", "parse_box", "find_boxes", "normalise_answer", "distinct_sentences",
     # right or wrong
-    "ExactMatch", "Accuracy", "ClosedAccuracy", "ChoiceAccuracy", "Choice", "BalancedAccuracy", "AUC",
+    "ExactMatch", "ListMatch", "Accuracy", "ClosedAccuracy", "ChoiceAccuracy", "Choice", "BalancedAccuracy", "AUC",
     # text
     "Bleu", "MeanSentenceBleu", "Rouge", "Meteor", "Cider", "BertScore", "Embedder", "TokenOverlap", "token_f1",
     "JudgeScore", "JudgedErrors", "parse_judge_score", "parse_judgement",
@@ -58,7 +60,7 @@ __all__ = [
     "box_iou", "box_giou", "BoxIoU", "BoxGIoU", "BoxAccuracy",
     "Overlap", "overlap", "overlap_by_label", "Dice", "MaskIoU",
     "SurfaceDistances", "surface_distances", "GridMask", "HD95", "ASSD", "NSD", "SegmentationScores",
-    # retrieval, agreement, calibration
-    "RecallAtK", "MeanReciprocalRank", "recall_ceiling", "CohenKappa", "FleissKappa",
+    # sizes, retrieval, agreement, calibration
+    "SizeWithin", "SizeError", "parse_size_mm", "RecallAtK", "MeanReciprocalRank", "recall_ceiling", "CohenKappa", "FleissKappa",
     "ExpectedCalibrationError", "Brier",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -12,9 +13,20 @@ from radfoundry.metrics.intervals import FloatArray, IntArray
 from radfoundry.metrics.metric import Mean, Metric, divide
 from radfoundry.metrics.tokens import normalise_answer
 
-__all__ = ["AUC", "Accuracy", "BalancedAccuracy", "Choice", "ChoiceAccuracy", "ClosedAccuracy", "ExactMatch"]
+__all__ = [
+    "AUC",
+    "Accuracy",
+    "BalancedAccuracy",
+    "Choice",
+    "ChoiceAccuracy",
+    "ClosedAccuracy",
+    "ExactMatch",
+    "ListMatch",
+]
 
 Parser = Callable[[str], str | None]
+
+_SEPARATOR = re.compile(r"[,;]|\band\b", re.IGNORECASE)
 
 
 class Choice(NamedTuple):
@@ -31,6 +43,15 @@ class ExactMatch(Mean[str, str]):
 
     def score(self, prediction: str, reference: str) -> float:
         return float(normalise_answer(prediction) == normalise_answer(reference))
+
+
+class ListMatch(Mean[str, str]):
+    """The share of answers that name the same things as the reference, in any order ("Lung, Heart" is "heart and lung")."""
+
+    name = "list match"
+
+    def score(self, prediction: str, reference: str) -> float:
+        return float(_items(prediction) == _items(reference))
 
 
 class Accuracy(Mean[str, str]):
@@ -136,6 +157,11 @@ class _AUCEstimator:
         negative = np.add.reduceat(weights * (1 - self.positive), self.starts, axis=1)
         below = np.cumsum(negative, axis=1) - negative / 2
         return divide((positive * below).sum(1), positive.sum(1) * negative.sum(1))
+
+
+def _items(text: str) -> frozenset[str]:
+    """What a list names; a text of nothing but separators is one item, itself."""
+    return frozenset(filter(None, map(normalise_answer, _SEPARATOR.split(text)))) or frozenset({text.strip()})
 
 
 def _read(metric: Metric[str, str], parse: Parser | None, answer: str) -> str | None:

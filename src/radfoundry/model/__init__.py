@@ -2,7 +2,7 @@
 
 from radfoundry.model.checkpoint import load, save
 from radfoundry.model.config import VLMConfig
-from radfoundry.model.inference import Answer, Answerer, Question, Study
+from radfoundry.model.inference import Answer, Answerer, Guide, Question, Study
 from radfoundry.model.presets import PRESETS, base, create, nano, small
 from radfoundry.model.processor import Encoded, ImagePart, Pointer, Processor, RegionPart, Turn
 from radfoundry.model.vlm import VLM, ModelInputs, ModelOutputs, Queries, Regions, Seen
@@ -14,6 +14,7 @@ __all__ = [
     "Answer",
     "Answerer",
     "Encoded",
+    "Guide",
     "ImagePart",
     "ModelInputs",
     "ModelOutputs",

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 import radfoundry
 from radfoundry.errors import UnreadableError, UsageError
+from radfoundry.model.attention import ATTENTION
 from radfoundry.model.clip import ClipConfig, ContrastiveModel
 from radfoundry.model.config import VLMConfig, from_dict, to_dict
 from radfoundry.model.families.registry import processor_for
@@ -88,7 +89,7 @@ def _swap(aside: Path, folder: Path) -> None:
 
 
 def load(
-    folder: Path | str, device: str = "cpu", dtype: torch.dtype | None = None, attention: str = "sdpa"
+    folder: Path | str, device: str = "cpu", dtype: torch.dtype | None = None, attention: str = ATTENTION
 ) -> tuple[VLM, Processor]:
     """Read a vision-language checkpoint; the model comes in evaluation mode.
 

@@ -54,6 +54,8 @@ class VisionConfig:
     embedding: str = "linear"
     """"linear" patches, "normed" (norm, linear, norm: RadFM) or "stem" (convolutions; `stem` gives the levels)."""
     stem: tuple[StemLevel, ...] = ()
+    places: bool = False
+    """Three more channels say where each voxel lies (z, y, x), in units of 100 mm from the image's centre."""
     positions: str = "table"
     """"table": one learned row per patch; "axes": one table per axis, read at strides (RadFM)."""
     axis_rows: Size3 | None = None
@@ -68,6 +70,11 @@ class VisionConfig:
     """S2: picture sides that are tiled and joined along the channels (LLaVA-Tri)."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Arguments of the transformers config, for "clip" and "swin"."""
+
+    @property
+    def inputs(self) -> int:
+        """Channels that go in: intensities and places."""
+        return self.channels + (3 if self.places else 0)
 
     @property
     def stride(self) -> Size3:
@@ -158,11 +165,15 @@ class SegmentationConfig:
 
     kind: str = "light"
     channels: int = 16
-    """Channels of the finest pixel map; they double with each coarser one."""
+    """Channels of the voxel map, which is as fine as the view."""
     hidden: int = 8
-    """Width of the per-query layer that turns the pixel map into a mask."""
+    """Width of the per-query layer that turns the voxel map into a mask."""
     width: int = 64
-    """Width of the grid map that boxes vote on."""
+    """Half the width of the layers that read a prompt."""
+    names: tuple[str, ...] = ()
+    """What the decoder marks without being asked: names of regions, as in the label maps that it learned from."""
+    things: int = 0
+    """Tokens for the things that it marked, one each; what is more than that is left out, the smallest first."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Sizes of the SegVol module."""
 
@@ -203,7 +214,8 @@ class VLMConfig:
 
     def image_tokens(self, shape: Size3) -> int:
         """Language-model tokens that one image of `shape` takes."""
-        return self.connector.token_count(self.vision.grid(shape))
+        things = self.segmentation.things if self.segmentation is not None else 0
+        return self.connector.token_count(self.vision.grid(shape)) + things
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def pool_tokens(features: VisionFeatures, config: ConnectorConfig) -> Tensor:
         return tokens
     if config.pool == "spatial":
         kernel = [min(pair) for pair in zip(config.pool_size, features.grid, strict=True)]
-        pooled = F.avg_pool3d(features.as_map(), kernel, ceil_mode=config.pool_ceil)
+        grid = features.as_map().to(torch.promote_types(tokens.dtype, torch.float32))  # a CPU pools no bfloat16
+        pooled = F.avg_pool3d(grid, kernel, ceil_mode=config.pool_ceil).to(tokens.dtype)
         return pooled.flatten(2).transpose(1, 2)
     tokens = tokens[:, : tokens.shape[1] // run * run]
     groups = tokens.reshape(tokens.shape[0], -1, run, tokens.shape[2])

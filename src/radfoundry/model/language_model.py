@@ -1,21 +1,24 @@
 """Any causal language model of transformers behind one small door: embeddings in, hidden states and logits out.
 
-The keys and values of a prefix are returned as plain tensors, so that whoever holds them (training's packing, the
-answerer's cache) can repeat them over questions, with gradients if there are any.
+The keys and values of what was read are returned as plain tensors. Whoever holds them (training's packing, the answerer's
+cache) gives them back as the past of some rows, or as the trunk that many rows share, with gradients if there are any.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from radfoundry.errors import UsageError
+from radfoundry.model.attention import ATTENTION, Layer, Trunk
 from radfoundry.model.config import LanguageConfig
 
 __all__ = ["LanguageModel", "Past", "read_language_folder"]
@@ -25,7 +28,7 @@ __all__ = ["LanguageModel", "Past", "read_language_folder"]
 class Past:
     """Keys and values of tokens already read, a pair per layer: `[rows, heads, tokens, head_width]`."""
 
-    layers: tuple[tuple[Tensor, Tensor], ...]
+    layers: tuple[Layer, ...]
 
     @property
     def length(self) -> int:
@@ -34,6 +37,19 @@ class Past:
     def rows(self, index: Tensor) -> Past:
         """The past of other rows: row i of the result is row `index[i]` of this one (repeats are allowed)."""
         return Past(tuple((key[index], value[index]) for key, value in self.layers))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all keys and values."""
+        return sum(tensor.nbytes for pair in self.layers for tensor in pair)
+
+    def alone(self, lengths: Sequence[int]) -> list[Past]:
+        """Each row as a past of its own: its last tokens (of a batch that was padded on the left, the real ones)."""
+        sides = [(torch.split(key, 1), torch.split(value, 1)) for key, value in self.layers]
+        return [
+            Past(tuple((keys[row][:, :, -n:], values[row][:, :, -n:]) for keys, values in sides))
+            for row, n in enumerate(lengths)
+        ]
 
     def cache(self) -> DynamicCache:
         """The form that transformers reads; it grows there, this object does not."""
@@ -49,7 +65,7 @@ class Past:
 class LanguageModel(nn.Module):
     """A causal language model built from a config alone."""
 
-    def __init__(self, config: LanguageConfig, attention: str = "sdpa") -> None:
+    def __init__(self, config: LanguageConfig, attention: str = ATTENTION) -> None:
         super().__init__()
         self.config = config
         settings = AutoConfig.for_model(config.model_type, **config.settings)
@@ -74,14 +90,15 @@ class LanguageModel(nn.Module):
         attention_mask: Any = None,
         position_ids: Tensor | None = None,
         past: Past | None = None,
+        trunk: Trunk | None = None,
     ) -> Tensor:
-        """Read embeddings `[B, T, D]` after `past`; return the hidden states after the final norm.
+        """Read embeddings `[B, T, D]` after `past`, and behind the trunk; return the hidden states after the final norm.
 
         `attention_mask` is `[B, past + T]` (1 = attend), or anything that transformers' attention takes (a 4-axis mask,
-        a FlexAttention block mask).
+        a FlexAttention block mask); the trunk is no part of it.
         """
         cache = past.cache() if past is not None else None
-        return self._run(embeddings, attention_mask, position_ids, cache)
+        return self._run(embeddings, attention_mask, position_ids, cache, trunk)
 
     def read(
         self,
@@ -89,22 +106,44 @@ class LanguageModel(nn.Module):
         attention_mask: Any = None,
         position_ids: Tensor | None = None,
         past: Past | None = None,
+        trunk: Trunk | None = None,
     ) -> tuple[Tensor, Past]:
         """Like `forward`, and return the past with these tokens in it."""
         cache = past.cache() if past is not None else DynamicCache()
-        hidden = self._run(embeddings, attention_mask, position_ids, cache)
+        hidden = self._run(embeddings, attention_mask, position_ids, cache, trunk)
         layers = cast(list[DynamicLayer], cache.layers)
         return hidden, Past(tuple((cast(Tensor, layer.keys), cast(Tensor, layer.values)) for layer in layers))
 
-    def _run(self, embeddings: Tensor, mask: Any, position_ids: Tensor | None, cache: DynamicCache | None) -> Tensor:
+    def _run(
+        self,
+        embeddings: Tensor,
+        mask: Any,
+        position_ids: Tensor | None,
+        cache: DynamicCache | None,
+        trunk: Trunk | None = None,
+    ) -> Tensor:
+        reached: set[int] = set()
+        shared = {"trunk": trunk, "reached": reached} if trunk is not None else {}
         out = self.causal.base_model(
             inputs_embeds=embeddings,
             attention_mask=mask,
             position_ids=position_ids,
             past_key_values=cache,
             use_cache=cache is not None,
+            **shared,
         )
+        if trunk is not None and len(reached) < int(self.causal.config.num_hidden_layers):
+            raise UsageError(
+                f"{self.config.model_type} cannot share what was read before",
+                "its layers do not hand down what attention is given",
+                "use a language model of the Llama, Qwen, Phi or Gemma families",
+            )
         return cast(Tensor, out.last_hidden_state)
+
+    @property
+    def window(self) -> int | None:
+        """Tokens that its narrowest layer attends to at a time; None for all."""
+        return cast(int | None, getattr(self.causal.config, "sliding_window", None))
 
     @property
     def head(self) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from radfoundry.geometry import Box, Grid, View
 from radfoundry.model.config import Size3, VLMConfig
+from radfoundry.model.families.registry import FAMILIES
 
-__all__ = ["Look", "look_at"]
+__all__ = ["Look", "can_look", "look_at"]
 
 # HU -> network input: most of the range where tissues differ, some where lung and bone do
 _CT_FROM = (-1024.0, -600.0, -150.0, 250.0, 1500.0)
@@ -25,6 +26,8 @@ class Look:
 
     view: View
     pixels: Tensor
+    intensities: int = 1
+    """The first channels; what follows says where each voxel lies, if the model wants that."""
 
     @property
     def shape(self) -> Size3:
@@ -34,6 +37,8 @@ class Look:
 
     def mask(self, mask: npt.NDArray) -> npt.NDArray[np.bool_]:
         """Bring a mask from the canonical grid to the view, `[z, y, x]`: half covered counts."""
+        if self.view.source == self.view.target:
+            return mask.astype(bool).reshape(self.shape)
         seen = self.view.pixels(mask.astype(np.float32)) >= 0.5
         if mask.any() and not seen.any():  # smaller than a sample of the view: keep the fullest one
             covered = self.view.pixels(mask.astype(np.float32))
@@ -63,8 +68,11 @@ class Look:
 def look_at(pixels: npt.NDArray, grid: Grid, modality: str, config: VLMConfig) -> Look:
     """Return the model's look at an image: the whole of it, in the model's size, intensities about -1 to 1.
 
-    CT goes through a fixed curve over HU; everything else from its 1st to its 99th percentile.
+    CT goes through a fixed curve over HU; everything else from its 1st to its 99th percentile. A published model sees what it
+    was trained on.
     """
+    if config.family in FAMILIES:
+        return _look_as_published(pixels, grid, modality, config)
     size = config.vision.size
     view = View.fit(grid, size if grid.ndim == 3 else size[1:])
     if modality == "CT" and grid.ndim == 3:
@@ -74,5 +82,33 @@ def look_at(pixels: npt.NDArray, grid: Grid, modality: str, config: VLMConfig) -
         span = max(float(high - low), 1e-6)
         scaled = np.clip((view.pixels(pixels, fill=float(low)) - low) / span * 2 - 1, -1, 1)
     volume = scaled.astype(np.float32).reshape((1, *((1,) * (3 - grid.ndim)), *view.target.shape))
-    channels = np.repeat(volume, config.vision.channels, axis=0)
-    return Look(view, torch.from_numpy(np.ascontiguousarray(channels)))
+    channels = [np.repeat(volume, config.vision.channels, axis=0)]
+    if config.vision.places:
+        channels.append(_places(view.target))
+    return Look(view, torch.from_numpy(np.ascontiguousarray(np.concatenate(channels))), config.vision.channels)
+
+
+def can_look(dimensions: int, config: VLMConfig) -> bool:
+    """Whether a model can look at images of two or three dimensions; one of ours at both."""
+    return config.family not in FAMILIES or dimensions in FAMILIES[config.family].dimensions
+
+
+def _look_as_published(pixels: npt.NDArray, grid: Grid, modality: str, config: VLMConfig) -> Look:
+    """The family's own view, and where it lies: the part of the image that it shows, stretched over its samples."""
+    family = FAMILIES[config.family]
+    seen = family.look(pixels, modality, config)
+    part = np.array(family.part(pixels, modality, config), dtype=np.float64)
+    shape = tuple(seen.shape[-grid.ndim :])
+    scale = (part[:, 1] - part[:, 0]) / shape
+    origin = grid.to_world(part[:, 0] + scale / 2 - 0.5)
+    spacing = tuple(float(v) for v in np.asarray(grid.spacing) * scale)
+    target = replace(grid, shape=shape, spacing=spacing, origin=tuple(float(v) for v in origin))
+    return Look(View(grid, target), seen, seen.shape[0])
+
+
+def _places(grid: Grid) -> npt.NDArray[np.float32]:
+    """Where each voxel lies from the view's centre, in units of 100 mm: `[3, z, y, x]`; a picture without a scale is 350 mm wide."""
+    scale = 1.0 if grid.unit == "mm" else 350.0 / (grid.spacing[-1] * grid.shape[-1])
+    spans = [(n, step * scale / 100) for n, step in zip(grid.shape, grid.spacing, strict=True)]
+    axes = [(np.arange(n) - (n - 1) / 2) * step for n, step in ((1, 0.0),) * (3 - grid.ndim) + tuple(spans)]
+    return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)

@@ -21,7 +21,7 @@ from torch import Tensor
 from radfoundry.errors import UsageError
 from radfoundry.model.config import Size3, VLMConfig
 from radfoundry.model.regions import box_mask
-from radfoundry.model.turns import Encoded, ImagePart, Part, Pointer, RegionPart, Turn, plain_text
+from radfoundry.model.turns import Encoded, ImagePart, Part, Pointer, RegionPart, Turn, plain_text, spell_names
 from radfoundry.model.vlm import ModelInputs, Queries, Regions
 from radfoundry.model.vocabulary import Vocabulary
 
@@ -36,6 +36,7 @@ class Processor:
         self.special = vocabulary.special
         self.config = config
         self.stops = {self.special["eos"]}
+        self.stop_texts: tuple[str, ...] = ()
         self.region_tokens = config.given.tokens if config.given is not None else 1
 
     @classmethod
@@ -71,6 +72,10 @@ class Processor:
         Raises:
             UsageError: an unknown role, an image that is not there, or a pointer outside an answer.
         """
+        return self._encode(spell_names(turns), shapes, open_answer)
+
+    def _encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool) -> Encoded:
+        """`encode` once regions without a place are words; families write theirs here."""
         out = Encoded()
         out.add([self.special["bos"]], learn=False)
         for turn in turns:

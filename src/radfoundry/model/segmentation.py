@@ -1,24 +1,26 @@
 """From the hidden state of a `[SEG]` or `[BOX]` token to a mask or a box on the view that the model saw.
 
-The image is decoded once (`PixelMaps`); every organ or lesion asked for is then a small kernel over those maps, so twenty
-organs cost little more than one. Boxes are votes: each grid cell says how far the box's faces are, and the
-cells' scores weigh the votes. (Coordinates as digits of text are what the published models do; a small model learns
-them poorly, and a vote is exact to a fraction of a voxel.)
+The image is decoded once (`PixelMaps`). What has a name that the decoder knows is marked at once, without being asked, and becomes
+things (`things.py`). Everything that is asked for is then a small kernel over the voxel map, which may also choose among those
+things, so twenty organs cost little more than one. A box is the extent of a mask. (Coordinates as digits of text are
+what the published models do; a small model learns them poorly.)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from radfoundry.grounding.classical.morphology import largest_piece
 from radfoundry.model.config import SegmentationConfig, Size3, VisionConfig
-from radfoundry.model.vision import VisionFeatures
+from radfoundry.model.things import Scene, Things, ThingTokens, cells_of, company_of, describe, find_things
+from radfoundry.model.vision import VisionFeatures, convolution
 
-__all__ = ["LightDecoder", "PixelMaps", "box_losses", "box_overlap", "mask_losses"]
+__all__ = ["LightDecoder", "PixelMaps", "box_losses", "mask_losses"]
 
 
 @dataclass(frozen=True)
@@ -26,104 +28,162 @@ class PixelMaps:
     """One image decoded for any number of queries."""
 
     fine: Tensor
-    """`[c, z, y, x]`, as fine as the encoder's first map."""
-    coarse: Tensor
-    """`[width, z, y, x]` on the map before the last stride."""
-    shape: Size3
-    """Voxels of the view; masks are given at this size."""
+    """`[channels, z, y, x]`, as fine as the view."""
+    volume: Tensor
+    """`[inputs, z, y, x]`."""
+    company: Tensor | None = None
+    """What lies around: see `things.Scene`; None for a decoder that knows no names."""
+    things: Things | None = None
+
+    @property
+    def shape(self) -> Size3:
+        """Voxels of the view; masks are given at this size."""
+        return cast(Size3, tuple(self.fine.shape[1:]))
 
 
-class Pointwise(nn.Linear):
-    """A 1x1x1 convolution as a matrix product, which is many times faster on a CPU."""
+class Pyramid(nn.Module):
+    """From the encoder's maps down to a map as fine as the view; the first stride is undone by spreading channels over voxels."""
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """`[B, C, z, y, x]` -> `[B, D, z, y, x]`."""
-        weight = self.weight.expand(maps.shape[0], -1, -1)
-        out = torch.baddbmm(self.bias[:, None], weight, maps.flatten(2))
-        return out.reshape(*out.shape[:2], *maps.shape[2:])
+    def __init__(self, channels: int, vision: VisionConfig) -> None:
+        super().__init__()
+        widths = [level.channels for level in vision.stem]
+        self.stride = vision.stem[0].stride
+        self.downs = nn.ModuleList(nn.Conv3d(a, b, 1) for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True))
+        self.mixes = nn.ModuleList(convolution(width, width) for width in widths[-2::-1])
+        self.spread = nn.Conv3d(widths[0], channels * self.stride[0] * self.stride[1] * self.stride[2], 1)
+        self.direct = nn.Conv3d(vision.inputs, channels, 3, padding=1)
+
+    def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """The volume and its maps, finest first -> `[B, channels, z, y, x]`."""
+        volume, *levels = maps
+        x = levels[-1]
+        for skip, down, mix in zip(levels[-2::-1], self.downs, self.mixes, strict=True):
+            x = mix(F.interpolate(down(x), size=skip.shape[2:], mode="nearest") + skip)
+        return F.gelu(self._spread(self.spread(x), cast(Size3, tuple(volume.shape[2:]))) + self.direct(volume))
+
+    def _spread(self, maps: Tensor, shape: Size3) -> Tensor:
+        (a, b, c), (batch, _, z, y, x) = self.stride, maps.shape
+        maps = maps.reshape(batch, -1, a, b, c, z, y, x).permute(0, 1, 5, 2, 6, 3, 7, 4)
+        return maps.reshape(batch, -1, z * a, y * b, x * c)[:, :, : shape[0], : shape[1], : shape[2]]
 
 
 class LightDecoder(nn.Module):
-    """A top-down pyramid over the encoder's maps, and one dynamic kernel per query."""
+    """A voxel map, the names that are marked on it unasked, and one dynamic kernel per query."""
 
     def __init__(self, config: SegmentationConfig, vision: VisionConfig, prompt_width: int) -> None:
         super().__init__()
         self.config = config
-        skips = [level.channels for level in vision.stem[:-1]][::-1]
-        widths = [config.width, *(config.channels << i for i in reversed(range(len(skips) - 1)))]
-        befores = [config.width, *widths]
-        self.grid_in = Pointwise(vision.width, config.width)
-        self.laterals = nn.ModuleList(Pointwise(a, b) for a, b in zip(skips, widths, strict=False))
-        self.downs = nn.ModuleList(Pointwise(a, b) for a, b in zip(befores, widths[: len(skips)], strict=False))
-        self.mixes = nn.ModuleList(_mix(width) for width in widths[: max(0, len(skips) - 1)])
-        h, c = config.hidden, widths[-1]
+        self.pyramid = Pyramid(config.channels, vision)
+        h, c = config.hidden, config.channels
         self.sizes = (h * c, h, h, 1)
-        self.mask_kernel = _prompt(prompt_width, 2 * config.width, sum(self.sizes))
-        self.box_query = _prompt(prompt_width, 2 * config.width, 2 * config.width)
-        self.box_vote = nn.Sequential(Pointwise(config.width, config.width), nn.GELU(), Pointwise(config.width, 7))
+        self.kernel = _prompt(prompt_width, 2 * config.width, sum(self.sizes))
+        self.names = nn.Linear(c, 1 + len(config.names)) if config.names else None
+        self.starts = [0, 0, 0]
+        if config.names:
+            self.tokens = ThingTokens(config, prompt_width)
+            self.choice = _prompt(prompt_width, 2 * config.width, config.width)
+            self.key = nn.Linear(prompt_width, config.width)
 
-    def decode(self, features: VisionFeatures, shape: Size3) -> list[PixelMaps]:
-        """Decode a batch of images whose views have `shape` voxels."""
-        x = coarse = self.grid_in(features.as_map())
-        for i, (skip, lateral, down) in enumerate(zip(features.skips[::-1], self.laterals, self.downs, strict=True)):
-            x = F.interpolate(down(x), size=skip.shape[2:], mode="trilinear", align_corners=False) + lateral(skip)
-            if i < len(self.mixes):
-                x = self.mixes[i](x)
-            if i == 0:
-                coarse = x
-        return [PixelMaps(*pair, shape) for pair in zip(F.gelu(x), coarse, strict=True)]
+    def draw_sample(self) -> None:
+        """Draw which voxels the losses look at: once for all images of a step, so that any number of processes draws the same."""
+        self.starts = torch.randint(2, (3,)).tolist()
+
+    def decode(self, features: VisionFeatures) -> list[PixelMaps]:
+        """Decode a batch of images of one shape."""
+        fine = self.pyramid(features.skips)
+        if self.names is None:
+            return [PixelMaps(*pair) for pair in zip(fine, features.skips[0], strict=True)]
+        return [self._known(*pair) for pair in zip(fine, features.skips[0], strict=True)]
+
+    def _known(self, fine: Tensor, volume: Tensor) -> PixelMaps:
+        company = company_of(self._chances(cells_of(fine).movedim(0, -1)).movedim(-1, 0))
+        maps = PixelMaps(fine, volume, company)
+        marked = cast(nn.Linear, self.names)(fine.flatten(1).T).argmax(dim=1).reshape(maps.shape)
+        return replace(maps, things=find_things(marked, self._scene(maps), self.config.things))
+
+    def _scene(self, maps: PixelMaps) -> Scene:
+        return Scene(maps.volume, maps.fine, cast(Tensor, maps.company), self._chances)
+
+    def _chances(self, voxels: Tensor) -> Tensor:
+        head = cast(nn.Linear, self.names)
+        return cast(Tensor, head(voxels.to(head.weight.dtype)).softmax(dim=-1))
+
+    def thing_tokens(self, maps: PixelMaps) -> Tensor:
+        """One token a slot of the things that were found: `[slots, D]`."""
+        things = cast(Things, maps.things)
+        return cast(Tensor, self.tokens(things.names, things.company, things.measures, things.look))
+
+    def region_tokens(self, maps: PixelMaps, masks: Tensor) -> Tensor:
+        """One token a given region `[R, z, y, x]`, described like a thing: `[R, D]`."""
+        number = torch.arange(1, len(masks) + 1, device=masks.device)[:, None, None, None]
+        described = describe((masks >= 0.5) * number, len(masks), self._scene(maps))
+        return cast(Tensor, self.tokens(*described, given=True))
 
     def masks(self, maps: PixelMaps, prompts: Tensor) -> Tensor:
         """Mask logits `[Q, z, y, x]` for the prompts `[Q, D]` of one image."""
-        logits = self._kernel(maps.fine, prompts)
-        if tuple(logits.shape[1:]) != maps.shape:
-            logits = F.interpolate(logits[:, None], size=maps.shape, mode="trilinear", align_corners=False)[:, 0]
-        return logits
+        labels = maps.things.labels if maps.things is not None else None
+        return self._logits(maps.fine, labels, self._chosen(maps, prompts), prompts)
 
     def mask_terms(self, maps: PixelMaps, prompts: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each mask `[Q]`, targets `[Q, z, y, x]`; in training on every other row and column, other ones each time.
+        """Loss of each mask `[Q]`, targets `[Q, z, y, x]`; in training on every other slice, row and column, other ones each time.
 
-        Masks cost most of a step where many are asked for, and a quarter of the voxels says nearly as much as all. A target that has
+        Masks cost most of a step where many are asked for, and an eighth of the voxels says nearly as much as all. A target that has
         no voxel there counts nothing, rather than as absent.
         """
-        if not self.training or tuple(maps.fine.shape[1:]) != maps.shape:
+        if not self.training:
             return mask_losses(self.masks(maps, prompts), targets)
-        y, x = torch.randint(2, (2,)).tolist()
-        seen = targets[:, :, y::2, x::2]
+        logits, (seen,) = self._sampled(maps, prompts, [targets])
         lost = targets.flatten(1).any(dim=1) & ~seen.flatten(1).any(dim=1)
-        terms = mask_losses(self._kernel(maps.fine[:, :, y::2, x::2], prompts), seen)
-        return torch.where(lost, torch.zeros_like(terms), terms)
+        return torch.where(lost, 0.0, mask_losses(logits, seen))
 
-    def _kernel(self, pixels: Tensor, prompts: Tensor) -> Tensor:
-        """Each prompt's two-layer kernel over pixel features `[c, z, y, x]`: `[Q, z, y, x]`."""
+    def box_terms(self, maps: PixelMaps, prompts: Tensor, boxes: Tensor) -> Tensor:
+        """Loss of each box `[Q]`, boxes `[Q, 6]` from 0 to 1: the mask's shadows along the axes against the box's."""
+        logits = self._sampled(maps, prompts, [])[0] if self.training else self.masks(maps, prompts)
+        return box_losses(logits, boxes)
+
+    def boxes(self, maps: PixelMaps, prompts: Tensor) -> Tensor:
+        """Boxes `[Q, 6]` as (z0, y0, x0, z1, y1, x1) from 0 to 1 of the view: around the largest piece of each mask."""
+        return torch.stack([_extent(logits) for logits in self.masks(maps, prompts)])
+
+    def _sampled(self, maps: PixelMaps, prompts: Tensor, targets: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        cut = tuple(slice(start if n > 1 else 0, None, 2) for start, n in zip(self.starts, maps.shape, strict=True))
+        labels = maps.things.labels[cut] if maps.things is not None else None
+        logits = self._logits(maps.fine[(slice(None), *cut)], labels, self._chosen(maps, prompts), prompts)
+        return logits, [target[(slice(None), *cut)] for target in targets]
+
+    def _chosen(self, maps: PixelMaps, prompts: Tensor) -> Tensor | None:
+        """What choosing each thing adds to the logits of its voxels: `[Q, 1 + slots]`, nothing first."""
+        if maps.things is None:
+            return None
+        keys = self.key(self.thing_tokens(maps))
+        added = self.choice(prompts) @ keys.T * (12 / self.config.width)
+        return F.pad(added, (1, 0))
+
+    def _logits(self, pixels: Tensor, labels: Tensor | None, chosen: Tensor | None, prompts: Tensor) -> Tensor:
+        """Each prompt's two-layer kernel over voxels `[c, z, y, x]`, and the things that it chooses: `[Q, z, y, x]`."""
         h, c = self.config.hidden, pixels.shape[0]
-        w1, b1, w2, b2 = self.mask_kernel(prompts).split(self.sizes, dim=1)
-        inner = F.relu(w1.reshape(-1, h, c) @ pixels.flatten(1) + b1[:, :, None])
-        return ((w2[:, None] @ inner).squeeze(1) + b2).reshape(-1, *pixels.shape[1:])
-
-    def boxes(self, maps: PixelMaps, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        """Boxes `[Q, 6]` as (z0, y0, x0, z1, y1, x1) from 0 to 1 of the view, and the cells' scores `[Q, cells]`."""
-        scale, shift = self.box_query(prompts).chunk(2, dim=1)
-        shaped = maps.coarse[None] * (1 + scale[:, :, None, None, None]) + shift[:, :, None, None, None]
-        votes = self.box_vote(F.gelu(shaped)).flatten(2)
-        scores, spans = votes[:, 0], F.softplus(votes[:, 1:] - 2)
-        centres = cell_centres(cast(Size3, tuple(maps.coarse.shape[1:])), votes.device)
-        corners = torch.cat([centres - spans[:, :3], centres + spans[:, 3:]], dim=1)
-        return (scores.softmax(dim=1)[:, None] * corners).sum(dim=2), scores
-
-
-def _mix(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.GELU(), nn.Conv3d(width, width, 3, padding=1), nn.GELU())
+        w1, b1, w2, b2 = self.kernel(prompts).split(self.sizes, dim=1)
+        inner = F.relu(w1.reshape(-1, h, c) @ pixels.flatten(1).to(w1.dtype) + b1[:, :, None])
+        logits = (w2[:, None] @ inner).squeeze(1) + b2
+        if labels is not None and chosen is not None:
+            logits = logits + chosen[:, labels.flatten()]
+        return logits.reshape(-1, *pixels.shape[1:])
 
 
 def _prompt(inward: int, hidden: int, outward: int) -> nn.Sequential:
     return nn.Sequential(nn.LayerNorm(inward), nn.Linear(inward, hidden), nn.GELU(), nn.Linear(hidden, outward))
 
 
-def cell_centres(grid: Size3, device: torch.device) -> Tensor:
-    """Centres of the grid's cells from 0 to 1: `[3, cells]`."""
-    axes = [(torch.arange(n, device=device) + 0.5) / n for n in grid]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)
+def _extent(logits: Tensor) -> Tensor:
+    """The box `[6]`, from 0 to 1, of the largest piece of a mask; of its likeliest voxel where it is empty."""
+    mask = logits > 0
+    kept = (
+        torch.from_numpy(largest_piece(mask.cpu().numpy())).to(logits.device) if mask.any() else logits == logits.max()
+    )
+    faces = [
+        torch.stack([axis.min(), axis.max() + 1]) / n for axis, n in zip(kept.nonzero().T, kept.shape, strict=True)
+    ]
+    return torch.stack(faces).T.flatten().to(logits.dtype)
 
 
 def mask_losses(logits: Tensor, targets: Tensor) -> Tensor:
@@ -133,33 +193,29 @@ def mask_losses(logits: Tensor, targets: Tensor) -> Tensor:
     root of background over foreground, so that a nodule of ten voxels counts beside a lung of twenty thousand.
     """
     logits, targets = logits.flatten(1).float(), targets.flatten(1).float()
-    positive = targets.sum(dim=1, keepdim=True)
+    positive = targets.sum(dim=1)
     weight = ((targets.shape[1] - positive) / positive.clamp_min(1)).clamp_min(1).sqrt()
-    weights = 1 + targets * (weight - 1)
-    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    entropy = (weights * entropy).sum(dim=1) / weights.sum(dim=1)
+    # log(1 + e^x) - xt, weighed by 1 + t(w - 1), written as sums so that few passes are made over the voxels
+    entropy = F.softplus(logits)
+    weighed = entropy.sum(dim=1) + (weight - 1) * torch.linalg.vecdot(entropy, targets)
+    weighed = (weighed - weight * torch.linalg.vecdot(logits, targets)) / (targets.shape[1] + (weight - 1) * positive)
     chance = logits.sigmoid()
-    dice = 1 - (2 * (chance * targets).sum(dim=1) + 1) / (chance.sum(dim=1) + targets.sum(dim=1) + 1)
-    return entropy + dice * (positive[:, 0] > 0)
+    dice = 1 - (2 * torch.linalg.vecdot(chance, targets) + 1) / (chance.sum(dim=1) + positive + 1)
+    return weighed + dice * (positive > 0)
 
 
-def box_overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Intersection over union and its generalised form (Rezatofighi 2019) of boxes `[Q, 6]`, each `[Q]`."""
-    low, high = torch.maximum(first[:, :3], second[:, :3]), torch.minimum(first[:, 3:], second[:, 3:])
-    shared = (high - low).clamp_min(0).prod(dim=1)
-    volume = [(box[:, 3:] - box[:, :3]).clamp_min(0).prod(dim=1) for box in (first, second)]
-    union = (volume[0] + volume[1] - shared).clamp_min(1e-9)
-    hull = torch.maximum(first[:, 3:], second[:, 3:]) - torch.minimum(first[:, :3], second[:, :3])
-    enclosing = hull.prod(dim=1).clamp_min(1e-9)
-    overlap = shared / union
-    return overlap, overlap - (enclosing - union) / enclosing
+def box_losses(logits: Tensor, boxes: Tensor) -> Tensor:
+    """Loss per box `[Q]` of mask logits `[Q, z, y, x]`: one minus the overlap (Dice) of the mask's shadow and the box's on each axis.
 
-
-def box_losses(boxes: Tensor, scores: Tensor, targets: Tensor, grid: Size3) -> Tensor:
-    """Loss per box `[Q]`: distance of the faces, generalised overlap, and the score of the cell at the box's centre."""
-    centre = (targets[:, :3] + targets[:, 3:]) / 2
-    size = torch.tensor(grid, device=centre.device)
-    cell = (centre * size).long().clamp_min(0).minimum(size - 1)
-    index = (cell[:, 0] * grid[1] + cell[:, 1]) * grid[2] + cell[:, 2]
-    faces = F.l1_loss(boxes, targets, reduction="none").sum(dim=1)
-    return 2 * faces + 1 - box_overlap(boxes, targets)[1] + 0.3 * F.cross_entropy(scores, index, reduction="none")
+    The shadow of a mask on an axis is its highest chance in each slice (Tian et al. 2021, BoxInst); boxes `[Q, 6]` from 0 to 1.
+    """
+    chance, terms = logits.float().sigmoid(), []
+    for axis in range(3):
+        others = [a + 1 for a in range(3) if a != axis]
+        shadow = chance.amax(dim=others)
+        n = shadow.shape[1]
+        edge = torch.arange(n, device=logits.device) / n
+        low, high = boxes[:, axis, None], boxes[:, axis + 3, None]
+        truth = (torch.minimum(high, edge + 1 / n) - torch.maximum(low, edge)).clamp_min(0) * n
+        terms.append(1 - (2 * (shadow * truth).sum(1) + 1e-3) / (shadow.square().sum(1) + truth.square().sum(1) + 1e-3))
+    return torch.stack(terms).mean(dim=0)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from radfoundry import anatomy
 from radfoundry.errors import UsageError
 
-__all__ = ["Box", "Encoded", "ImagePart", "Part", "Pointer", "RegionPart", "Turn", "plain_text"]
+__all__ = ["Box", "Encoded", "ImagePart", "Part", "Pointer", "RegionPart", "Turn", "plain_text", "spell_names"]
 
 Box = tuple[float, float, float, float, float, float]
 
@@ -24,11 +25,21 @@ class ImagePart:
 
 @dataclass(frozen=True)
 class RegionPart:
-    """A region that is given to the model: a mask on the view, or a half-open voxel box on it."""
+    """A region that is given to the model: a mask on the view, a half-open voxel box on it, or a name.
+
+    A region that has a name alone is spelled in words ("kidney_left" as "left kidney"), in every family.
+    """
 
     image: int = 0
     mask: NDArray[np.bool_] | None = None
     box_zyx: Box | None = None
+    name: str = ""
+    """Of the ontology, or any other words."""
+
+    @property
+    def placed(self) -> bool:
+        """Is it known where the region is?"""
+        return self.mask is not None or self.box_zyx is not None
 
 
 @dataclass(frozen=True)
@@ -71,12 +82,21 @@ class Encoded:
         self.ids.extend(ids)
         self.labels.extend(ids if learn else [-100] * len(ids))
 
+    def until(self, n: int) -> Encoded:
+        """The first `n` ids, and what stands among them."""
+        return Encoded(
+            self.ids[:n],
+            self.labels[:n],
+            [span for span in self.image_at if span[0] < n],
+            [pair for pair in self.regions if pair[0] < n],
+            [pair for pair in self.pointers if pair[0] < n],
+            [pair for pair in self.extra if pair[0] < n],
+            min(n, self.prefix_length),
+        )
+
     def prefix(self) -> Encoded:
         """What stands before the first words."""
-        n = self.prefix_length
-        images = [span for span in self.image_at if span[0] < n]
-        extra = [pair for pair in self.extra if pair[0] < n]
-        return Encoded(self.ids[:n], self.labels[:n], images, extra=extra, prefix_length=n)
+        return self.until(self.prefix_length)
 
     def branch(self) -> Encoded:
         """What follows the prefix, positions counted from the prefix's end."""
@@ -89,6 +109,27 @@ class Encoded:
             [(at - n, part) for at, part in self.pointers],
             [(at - n, row) for at, row in self.extra if at >= n],
         )
+
+    def follow(self, other: Encoded, first_image: int = 0) -> None:
+        """Append another conversation, whose images are numbered from `first_image` on."""
+        n = len(self.ids)
+        self.ids += other.ids
+        self.labels += other.labels
+        self.image_at += [(n + at, first_image + image, count) for at, image, count in other.image_at]
+        self.regions += [(n + at, replace(part, image=first_image + part.image)) for at, part in other.regions]
+        self.pointers += [(n + at, replace(part, image=first_image + part.image)) for at, part in other.pointers]
+        self.extra += [(n + at, row) for at, row in other.extra]
+
+
+def spell_names(turns: Sequence[Turn]) -> list[Turn]:
+    """Turns whose regions without a place are words."""
+    return [Turn(turn.role, [_spelled(part) for part in turn.parts]) for turn in turns]
+
+
+def _spelled(part: Part) -> Part:
+    if not isinstance(part, RegionPart) or part.placed or not part.name:
+        return part
+    return anatomy.region(part.name).name if anatomy.is_known(part.name) else part.name
 
 
 def plain_text(parts: Sequence[Part]) -> str:

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from radfoundry.errors import UsageError
 from radfoundry.model.config import Size3, VisionConfig
 
-__all__ = ["Block", "VisionFeatures", "VisionTransformer", "build_vision", "resize_positions"]
+__all__ = [
+    "Block", "ConvolutionalStem", "VisionFeatures", "VisionTransformer", "build_vision", "convolution", "resize_positions",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class VisionFeatures:
     """`[B, N, C]`; the class token, if there is one, comes first."""
     grid: Size3
     skips: tuple[Tensor, ...] = ()
-    """Maps of the convolutional stem, finest first: `[B, channels, z, y, x]`."""
+    """The volume and the maps of the convolutional stem, finest first: `[B, channels, z, y, x]`."""
     class_token: bool = False
 
     @property
@@ -117,18 +119,30 @@ class PatchEmbedding(nn.Module):
         return self.norm_out(self.linear(self.norm_in(patches))), grid, ()
 
 
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of each voxel: a crop of a volume gives what the volume gives there."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """`[B, C, z, y, x]`."""
+        return super().forward(maps.permute(0, 2, 3, 4, 1)).permute(0, 4, 1, 2, 3)
+
+
+def convolution(inward: int, outward: int, stride: Size3 = (1, 1, 1)) -> nn.Sequential:
+    """A 3x3x3 convolution, a norm, an exact GELU."""
+    return nn.Sequential(nn.Conv3d(inward, outward, 3, stride=stride, padding=1), ChannelNorm(outward), nn.GELU())
+
+
 class ConvolutionalStem(nn.Module):
-    """Strided 3x3x3 convolutions; their maps are kept for the mask decoder. Any size goes in."""
+    """Levels of two 3x3x3 convolutions, the first strided; the volume and all maps are kept for the mask decoder. Any size goes in."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
-        levels, inward = [], config.channels
+        self.inputs = config.inputs
+        levels, inward = [], config.inputs
         for level in config.stem:
             levels.append(
                 nn.Sequential(
-                    nn.Conv3d(inward, level.channels, 3, stride=level.stride, padding=1),
-                    nn.GroupNorm(max(1, level.channels // 8), level.channels),
-                    nn.GELU(),
+                    convolution(inward, level.channels, level.stride), convolution(level.channels, level.channels)
                 )
             )
             inward = level.channels
@@ -136,12 +150,31 @@ class ConvolutionalStem(nn.Module):
         self.out = nn.Linear(inward, config.width)
 
     def forward(self, volume: Tensor) -> tuple[Tensor, Size3, tuple[Tensor, ...]]:
-        skips = []
+        maps = self.maps(volume)
+        grid = cast(Size3, tuple(maps[-1].shape[2:]))
+        return self.tokens(maps), grid, maps
+
+    def maps(self, volume: Tensor) -> tuple[Tensor, ...]:
+        """The volume and every level's map, finest first."""
+        if volume.shape[1] == self.inputs - 3:
+            volume = torch.cat([volume, unsaid_places(volume)], dim=1)
+        # channels last is twice as fast on a CPU and is what tensor cores want
+        maps = [volume.contiguous(memory_format=torch.channels_last_3d)]
         for level in self.levels:
-            volume = level(volume)
-            skips.append(volume)
-        grid = cast(Size3, tuple(volume.shape[2:]))
-        return self.out(volume.flatten(2).transpose(1, 2)), grid, tuple(skips[:-1])
+            maps.append(level(maps[-1]))
+        return tuple(maps)
+
+    def tokens(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """The coarsest map as tokens `[B, N, C]`."""
+        return cast(Tensor, self.out(maps[-1].flatten(2).transpose(1, 2)))
+
+
+def unsaid_places(volume: Tensor) -> Tensor:
+    """Where each voxel of `[B, C, z, y, x]` lies, where nothing says it: the longest side is taken to be 350 mm (3.5 units)."""
+    step = 3.5 / max(volume.shape[2:])
+    axes = [(torch.arange(n, device=volume.device) - (n - 1) / 2) * step for n in volume.shape[2:]]
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij")).to(volume.dtype)
+    return places.expand(volume.shape[0], -1, -1, -1, -1)
 
 
 class TablePositions(nn.Module):
@@ -218,7 +251,10 @@ class VisionTransformer(nn.Module):
 
     def forward(self, volume: Tensor) -> VisionFeatures:
         """Encode `[B, C, z, y, x]`."""
-        tokens, grid, skips = self.embedding(volume)
+        return self.think(*self.embedding(volume))
+
+    def think(self, tokens: Tensor, grid: Size3, skips: tuple[Tensor, ...]) -> VisionFeatures:
+        """Go on from embedded patches: positions, blocks, norms."""
         tokens = self.add_class(tokens + self.positions.patch_rows(grid))
         for block in self.blocks:
             tokens = block(tokens)

@@ -14,7 +14,7 @@ from radfoundry.corpus import Corpus
 from radfoundry.errors import UsageError
 from radfoundry.model import Encoded, Processor, VLMConfig
 from radfoundry.model.conversations import pointing_answer, to_model_turns
-from radfoundry.model.looking import Look, look_at
+from radfoundry.model.looking import Look, can_look, look_at
 from radfoundry.records import Region, Sample
 
 __all__ = ["StudyExample", "StudyExamples"]
@@ -36,7 +36,7 @@ class StudyExamples:
     """The studies of one split of some corpora in a fixed order; `example` draws some conversations of one of them.
 
     Ids follow from content, so a study that lies in several corpora is one study with the samples of all. tasks: these alone; all
-    if empty.
+    if empty. Samples about images that the model cannot look at (pictures, volumes) are left out.
     """
 
     def __init__(
@@ -54,14 +54,19 @@ class StudyExamples:
         }
         self._looks: _Kept[Look] = _Kept(_KEPT_BYTES // 2)
         self._labels: _Kept[npt.NDArray[np.integer]] = _Kept(_KEPT_BYTES // 2)
+        seen = {i.image_id for c in corpora for i in c.rows("images") if can_look(len(i.shape), config)}
         groups: dict[tuple[str, ...], list[Sample]] = defaultdict(list)
         for corpus in corpora:
             for sample in corpus.samples(split=split):
-                if not tasks or sample.task in tasks:
+                if (not tasks or sample.task in tasks) and seen.issuperset(sample.image_ids):
                     groups[_prefix_key(sample)].append(sample)
         self.groups = [groups[key] for key in sorted(groups)]
         if not self.groups:
-            raise UsageError(f"no samples in the {split} split", "no study has any", "radfoundry build first")
+            raise UsageError(
+                f"no samples in the {split} split",
+                "no study has any, or none with images that the model can look at",
+                "radfoundry build first",
+            )
 
     def __len__(self) -> int:
         return len(self.groups)

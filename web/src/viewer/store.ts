@@ -96,12 +96,13 @@ export class ViewerStore {
     };
     progress(0, 0);
     try {
-      const [volume, regions] = await Promise.all([
-        voxels(volumePath(image), progress),
-        known ?? api.regions(image.image_id),
-      ]);
+      const volume = await voxels(volumePath(image), progress);
       if (turn !== this.turn) return;
-      this.show(image, volume, regions);
+      this.show(image, volume, known ?? []);
+      // the server may have to look for regions first, which takes it seconds: the scan does not wait for them
+      const found = known ?? (await api.regions(image.image_id));
+      if (turn !== this.turn) return;
+      if (!known) this.regions.value = [...found, ...this.regions.value];
       await Promise.all(image.masks.map((mask) => this.addMask(mask.mask_id)));
     } catch (reason) {
       if (turn === this.turn) this.status.value = { kind: "failed", error: asApiError(reason) };

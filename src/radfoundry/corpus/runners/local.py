@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from radfoundry.corpus.runners.runner import Died, Outcome
+from radfoundry.corpus.timing import end_when_stuck
 from radfoundry.corpus.wave import Gate, Job, Receipt, Task, carry_out, open_gate
 from radfoundry.errors import UsageError
 
@@ -126,6 +127,7 @@ _HELD = _Held()
 def _begin(job: bytes, slots: dict[str, Any]) -> None:
     _HELD.job, _HELD.slots = job, slots
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    end_when_stuck()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

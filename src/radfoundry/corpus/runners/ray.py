@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from radfoundry.corpus.runners.runner import Died, Outcome
+from radfoundry.corpus.timing import end_when_stuck
 from radfoundry.corpus.wave import Job, Receipt, Task, carry_out
 from radfoundry.errors import MachineError, MissingExtraError, UsageError
 
@@ -122,4 +123,5 @@ def _unpacked(reference: Any) -> Job:
 
 
 def _work(held: list[Any], task: Task) -> Receipt:
+    end_when_stuck()
     return carry_out(_unpacked(held[0]), task)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from radfoundry.errors import RowError
+from radfoundry.evaluation.predictors.weights import weights_hash
 from radfoundry.model import Answerer, inference, load
 from radfoundry.model.conversations import to_model_turns
 from radfoundry.model.looking import Look, look_at
@@ -33,7 +34,7 @@ class LocalModel:
         self.config = model.config
         self.answerer = Answerer(model, processor)
         self.name = folder.name
-        self.made_by = MadeBy("local", "1", by=folder.name)
+        self.made_by = MadeBy("local", "1", weights_hash(folder), folder.name)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer in order; questions that follow each other about the same `Picture`s share one encoding."""

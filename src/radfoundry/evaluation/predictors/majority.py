@@ -1,4 +1,4 @@
-"""The predictor that never looks: the commonest answer, the mean box, the atlas mask."""
+"""The predictor that never looks: the commonest answer, the mean box, the atlas mask, the median size."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from radfoundry import anatomy
 from radfoundry.evaluation.tasks import Item
 from radfoundry.geometry import Box
+from radfoundry.metrics import parse_size_mm
 from radfoundry.protocols import Answer, Question
 from radfoundry.records import MadeBy
 
@@ -30,31 +31,37 @@ class Majority:
 
     Boxes are the mean of the relative boxes; masks are where at least half of the training masks were, at their relative places.
 
-    Questions about different things are told apart, so that the liver has its own mean box.
+    Questions about different things are told apart, so that the liver has its own mean box, and so are yes/no questions from open ones.
+    A size is the median of the sizes that training answers state.
     """
 
     texts: dict[Key, str]
     boxes: dict[Key, tuple[float, ...]]
     masks: dict[Key, npt.NDArray[np.bool_]] = field(default_factory=dict)
     name: str = "majority"
-    made_by: MadeBy = field(default=MadeBy("majority", "1"))
+    made_by: MadeBy = field(default=MadeBy("majority", "2"))
+    looks: bool = False
 
     @classmethod
     def of(cls, items: Iterable[Item]) -> Majority:
         """Count the answers of training items."""
         texts: dict[Key, Counter[str]] = defaultdict(Counter)
+        sizes: dict[Key, list[float]] = defaultdict(list)
         boxes: dict[Key, list[list[float]]] = defaultdict(list)
         masks: dict[Key, list[npt.NDArray[np.bool_]]] = defaultdict(list)
         for item in items:
             for key in _keys(item.question):
                 texts[key][item.reference.text] += 1
+                if item.question.task == "size" and (size := parse_size_mm(item.reference.text)) is not None:
+                    sizes[key].append(size)
                 if item.reference.boxes:
                     boxes[key].append(_relative(item.reference.boxes[0], item.question))
             words = _keys(item.question)[0]
             if item.reference.mask is not None and len(masks[words]) < _MASKS:
                 masks[words].append(_stretched(item.reference.mask(), (_ATLAS,) * item.question.pictures[0].grid.ndim))
         return cls(
-            {key: min(counts, key=lambda t: (-counts[t], t)) for key, counts in texts.items()},
+            {key: min(counts, key=lambda t: (-counts[t], t)) for key, counts in texts.items()}
+            | {key: f"{np.median(known):g} mm" for key, known in sizes.items()},
             {key: tuple(np.mean(rows, axis=0)) for key, rows in boxes.items()},
             {key: np.mean(several, axis=0) >= 0.5 for key, several in masks.items() if several},
         )
@@ -77,7 +84,7 @@ class Majority:
 
 def _keys(question: Question) -> list[Key]:
     """From the particular to the general: this thing, this task. Boxes and masks of pictures and volumes cannot be mixed."""
-    kind = question.task
+    kind = f"{question.task}/{question.answer_kind}"
     if question.answer_kind in ("box", "mask"):
         kind += f"/{question.pictures[0].grid.ndim}"
     return [(kind, _thing(question.turns[-1].text)), (kind, "")]

@@ -17,7 +17,9 @@ __all__ = [
     "distance_mm",
     "fill_slices",
     "grow",
+    "largest_piece",
     "pieces",
+    "pieces_by_value",
     "pieces_in_slices",
     "shrink",
     "sizes",
@@ -34,6 +36,18 @@ _IN_SLICE[1] = ndimage.generate_binary_structure(2, 1)
 def pieces(mask: Mask) -> Labels:
     """Return the face-connected pieces of a 2D or 3D mask, numbered from 1."""
     labels: Labels = cc3d.connected_components(mask, connectivity=4 if mask.ndim == 2 else 6).astype(np.uint32)
+    return labels
+
+
+def largest_piece(mask: Mask) -> Mask:
+    """Return the largest face-connected piece of a mask that is not empty."""
+    labels = pieces(mask)
+    return labels == int(np.argmax(sizes(labels)))
+
+
+def pieces_by_value(values: npt.NDArray[np.integer]) -> Labels:
+    """Return the face-connected pieces of each value of a 3D label map, numbered from 1; 0 stays 0."""
+    labels: Labels = cc3d.connected_components(values.astype(np.uint16), connectivity=6).astype(np.uint32)
     return labels
 
 

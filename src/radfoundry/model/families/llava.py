@@ -19,7 +19,7 @@ from torch import Tensor
 
 from radfoundry.model.config import ConnectorConfig, LanguageConfig, Size3, VisionConfig, VLMConfig
 from radfoundry.model.families.keys import KeyMap, Rule, causal_rules, causal_settings
-from radfoundry.model.families.pictures import as_picture
+from radfoundry.model.families.pictures import Part, as_picture, square
 from radfoundry.model.processor import Encoded, ImagePart, Processor, Turn, plain_text
 from radfoundry.model.vocabulary import Codec, Vocabulary
 
@@ -255,6 +255,12 @@ def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
     return view(as_picture(pixels), max(config.vision.scales, default=config.vision.size[1]))
 
 
+def part(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Part:
+    """The square that a picture is padded to."""
+    del modality, config
+    return square(pixels)
+
+
 # The processor ----------------------------------------------------------------------------------------------------
 
 
@@ -285,7 +291,7 @@ class LlavaProcessor(Processor):
         )
         self.stops = {ids["eos"], ids["text_end"]}
 
-    def encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool = False) -> Encoded:
+    def _encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool) -> Encoded:
         out = Encoded()
         out.add([self.tokens.begin, *self._ids(conversation([], self.tokens)[1:])], learn=False)
         for turn in turns:

@@ -20,6 +20,7 @@ from radfoundry.errors import UsageError
 from radfoundry.model.clip import ClipConfig
 from radfoundry.model.config import ConnectorConfig, LanguageConfig, SegmentationConfig, Size3, VisionConfig, VLMConfig
 from radfoundry.model.families.keys import KeyMap, Rule, causal_rules, causal_settings, vit_rules
+from radfoundry.model.families.pictures import Part as Shown
 from radfoundry.model.families.pictures import need_volume
 from radfoundry.model.processor import Encoded, ImagePart, Part, Pointer, Processor, RegionPart, Turn
 from radfoundry.model.vocabulary import Codec, Vocabulary
@@ -203,8 +204,8 @@ def keys(config: VLMConfig) -> KeyMap:
 
 
 def segvol_keys(prefix: str = "") -> KeyMap:
-    """The key map of the segmentation module alone."""
-    return KeyMap(segvol_rules(prefix, ""), DEAD)
+    """The key map of the segmentation module alone; SegVol's own file has the prefix `model.` and a text encoder beside."""
+    return KeyMap(segvol_rules(prefix, ""), (*DEAD, r"(?:model\.)?text_encoder\..*"))
 
 
 def clip_keys() -> KeyMap:
@@ -276,8 +277,19 @@ def crop(volume: NDArray[np.float32]) -> tuple[slice, ...]:
 
 def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
     """The view of any volume; CT is clipped to -1000..1000 HU first (training saw windowed pictures)."""
+    return view(windowed(pixels, modality), config.vision.size)
+
+
+def part(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Shown:
+    """The part of a volume that `look` shows."""
+    del config
+    return tuple((edge.start, edge.stop) for edge in crop(windowed(pixels, modality)))
+
+
+def windowed(pixels: NDArray[Any], modality: str) -> NDArray[np.float32]:
+    """The volume, CT clipped."""
     volume = need_volume(pixels)
-    return view(np.clip(volume, -1000, 1000) if modality == "CT" else volume, config.vision.size)
+    return np.clip(volume, -1000, 1000) if modality == "CT" else volume
 
 
 BOX = re.compile(r"\[(\d+(?:\.\d+)?(?:, *\d+(?:\.\d+)?){5})\]")
@@ -328,7 +340,7 @@ class M3DProcessor(Processor):
     A region that is given is spelled as a box, as in the published referring tasks; a mask is asked with `[SEG]`.
     """
 
-    def encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool = False) -> Encoded:
+    def _encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool) -> Encoded:
         pieces: list[Part] = []
         answers: list[tuple[int, int]] = []
         for turn in turns:

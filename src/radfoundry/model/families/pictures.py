@@ -1,4 +1,4 @@
-"""From an array to what a published picture model takes: an 8-bit picture, windowed first."""
+"""From an array to what a published model takes: an 8-bit picture, windowed first, or a volume; and which part of it is shown."""
 
 from __future__ import annotations
 
@@ -9,8 +9,35 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from radfoundry.errors import UsageError
+from radfoundry.model.config import VLMConfig
 
-__all__ = ["as_picture", "need_volume"]
+__all__ = ["Part", "as_picture", "need_volume", "square", "whole"]
+
+Part = tuple[tuple[int, int], ...]
+"""Per axis of the image its first sample in view and the one behind the last; padding lies outside."""
+
+
+def whole(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Part:
+    """All of the image."""
+    del modality, config
+    return tuple((0, n) for n in spatial_shape(pixels))
+
+
+def square(pixels: NDArray[Any], least: int = 0) -> Part:
+    """A picture in the middle of a square of its longer side, or of `least`."""
+    shape = spatial_shape(pixels)
+    side = max(least, *shape)
+    return tuple((-((side - n) // 2), side - (side - n) // 2) for n in shape)
+
+
+def spatial_shape(pixels: NDArray[Any]) -> tuple[int, ...]:
+    """The shape without the colours."""
+    return pixels.shape[:-1] if is_colour(pixels) else pixels.shape
+
+
+def is_colour(pixels: NDArray[Any]) -> bool:
+    """Is it a colour picture `[y, x, 3]`?"""
+    return pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8
 
 
 def as_picture(pixels: NDArray[Any]) -> Image.Image:
@@ -21,7 +48,7 @@ def as_picture(pixels: NDArray[Any]) -> Image.Image:
     Raises:
         UsageError: the array is a volume.
     """
-    if pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8:
+    if is_colour(pixels):
         return Image.fromarray(pixels)
     if pixels.ndim != 2:
         raise UsageError(f"an image of shape {pixels.shape}", "this model reads pictures", "ask about one slice of it")

@@ -19,6 +19,7 @@ from torch import Tensor
 from radfoundry.errors import UsageError
 from radfoundry.model.config import ConnectorConfig, LanguageConfig, Size3, VisionConfig, VLMConfig
 from radfoundry.model.families.keys import KeyMap, Rule, causal_rules, causal_settings
+from radfoundry.model.families.pictures import is_colour
 from radfoundry.model.processor import Encoded, ImagePart, Part, Processor, Turn
 from radfoundry.model.vocabulary import Codec, Vocabulary
 
@@ -294,8 +295,7 @@ def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
     """The view of any picture `[y, x]`, colour picture or volume `[z, y, x]`; CT is clipped to -1000..1000 HU first."""
     array = np.clip(pixels, -1000, 1000) if modality == "CT" else pixels
     tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    colour = tensor.dim() == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8
-    volume = tensor.permute(2, 0, 1)[:, None] if colour else tensor.reshape(1, -1, *tensor.shape[-2:])
+    volume = tensor.permute(2, 0, 1)[:, None] if is_colour(pixels) else tensor.reshape(1, -1, *tensor.shape[-2:])
     full = config.vision.size[1]
     return view(volume, full if volume.shape[1] <= 4 else full // 2)
 
@@ -315,7 +315,7 @@ class RadFMProcessor(Processor):
         super().__init__(vocabulary, config)
         self.stops = {1, 2}
 
-    def encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool = False) -> Encoded:
+    def _encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool) -> Encoded:
         out = Encoded()
         out.add([self.special["bos"]], learn=False)
         done: list[Part] = []

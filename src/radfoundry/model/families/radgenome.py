@@ -156,7 +156,7 @@ class RadGenomeProcessor(Processor):
         super().__init__(vocabulary, config)
         self.stops = {self.special["eos"], self.special["text_end"]}
 
-    def encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool = False) -> Encoded:
+    def _encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool) -> Encoded:
         out = Encoded()
         parts = [part for turn in turns for part in turn.parts]
         regions = [part for part in parts if isinstance(part, RegionPart)]

@@ -22,7 +22,7 @@ from torch import Tensor
 from radfoundry.model.config import LanguageConfig, RegionConfig, Size3, VisionConfig, VLMConfig, from_dict
 from radfoundry.model.families import radfm
 from radfoundry.model.families.keys import KeyMap, Rule, causal_rules, causal_settings
-from radfoundry.model.families.pictures import need_volume
+from radfoundry.model.families.pictures import Part, need_volume
 from radfoundry.model.families.radfm import perceiver_rules, vision_rules
 from radfoundry.model.processor import Encoded, ImagePart, Pointer, Processor, RegionPart, Turn, plain_text
 from radfoundry.model.vocabulary import Codec, Vocabulary
@@ -94,9 +94,16 @@ def view(volume: NDArray[np.float32], shape: Size3 = VOLUME) -> Tensor:
 
 
 def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
-    """The view of a whole chest CT in HU."""
+    """The view of a whole chest CT in HU: half as wide as the position table, as in RadFM."""
+    del modality
+    depth, _, side = config.vision.size
+    return view(need_volume(pixels), (min(VOLUME[0], depth), side // 2, side // 2))
+
+
+def part(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Part:
+    """The part of a chest CT that `look` shows."""
     del modality, config
-    return view(need_volume(pixels))
+    return tuple((edge.start, edge.stop) for edge in foreground(need_volume(pixels)))
 
 
 def region_view(volume: NDArray[np.float32], mask: NDArray[np.bool_], shape: Size3 = VOLUME) -> Tensor | None:
@@ -154,7 +161,7 @@ class Reg2RGProcessor(Processor):
     Texts beside a tag lose their blanks there and start a word anew, as in RadFM.
     """
 
-    def encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool = False) -> Encoded:
+    def _encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool) -> Encoded:
         out = Encoded()
         out.add([self.special["bos"]], learn=False)
         parts = [part for turn in turns for part in turn.parts]

@@ -13,6 +13,7 @@ from radfoundry.errors import UsageError
 from radfoundry.model.config import VLMConfig
 from radfoundry.model.families import llava, m3d, radfm, radgenome, reg2rg, xraygpt
 from radfoundry.model.families.keys import KeyMap
+from radfoundry.model.families.pictures import Part, whole
 from radfoundry.model.processor import Processor
 from radfoundry.model.vocabulary import Codec, Vocabulary
 
@@ -33,12 +34,16 @@ class Family:
     """Conversations as this model was trained to read them."""
     look: Callable[[NDArray[Any], str, Any], Tensor]
     """An image's array, its modality and our config to the view that the model was trained on."""
+    part: Callable[[NDArray[Any], str, Any], Part]
+    """The same to the part of the image that the view shows, so that boxes and masks find back."""
     signs: tuple[str, ...]
     """Beginnings of keys; a checkpoint that has each of them is of this family."""
     licence: str
     """What was found about the licence of code and weights."""
     lora_scale: float = 2.0
     """Alpha over rank of published training files that hold adapters."""
+    dimensions: tuple[int, ...] = (2, 3)
+    """Of the images that it can look at."""
 
 
 FAMILIES: dict[str, Family] = {
@@ -48,8 +53,10 @@ FAMILIES: dict[str, Family] = {
         m3d.clip_vocabulary,
         Processor,
         m3d.look,
+        m3d.part,
         ("vision_encoder.", "language_encoder."),
         "code MIT; trained on Radiopaedia, non-commercial use for machine learning",
+        dimensions=(3,),
     ),
     "m3d-lamed": Family(
         m3d.config,
@@ -57,8 +64,10 @@ FAMILIES: dict[str, Family] = {
         m3d.vocabulary,
         m3d.M3DProcessor,
         m3d.look,
+        m3d.part,
         ("model.vision_tower.vision_tower.blocks.", "model.mm_projector."),
         "code MIT; Llama-2 or Phi-3 terms for the language model; data non-commercial",
+        dimensions=(3,),
     ),
     "radfm": Family(
         radfm.config,
@@ -66,6 +75,7 @@ FAMILIES: dict[str, Family] = {
         radfm.vocabulary,
         radfm.RadFMProcessor,
         radfm.look,
+        whole,
         ("embedding_layer.", "lang_model."),
         "no licence file; LLaMA-1 terms apply to the language model",
     ),
@@ -75,8 +85,10 @@ FAMILIES: dict[str, Family] = {
         xraygpt.vocabulary,
         xraygpt.XrayGPTProcessor,
         xraygpt.look,
+        xraygpt.part,
         ("llama_proj.",),
         "CC BY-NC-SA 4.0; LLaMA terms for Vicuna; trained on MIMIC-CXR (PhysioNet)",
+        dimensions=(2,),
     ),
     "llava-tri": Family(
         llava.config,
@@ -84,8 +96,10 @@ FAMILIES: dict[str, Family] = {
         llava.vocabulary,
         llava.LlavaProcessor,
         llava.look,
+        llava.part,
         ("model.vision_tower.vision_tower.vision_model.", "model.mm_projector.0."),
         "no licence file; Llama-3 terms for the language model",
+        dimensions=(2,),
     ),
     "radgenome": Family(
         radgenome.config,
@@ -93,9 +107,11 @@ FAMILIES: dict[str, Family] = {
         radgenome.vocabulary,
         radgenome.RadGenomeProcessor,
         radgenome.look,
+        whole,
         ("vision_backbone.", "image_proj_mlp."),
         "no licence file; Llama-3 terms for the language model; SAT without a licence; no weights released",
         4.0,
+        dimensions=(3,),
     ),
     "reg2rg": Family(
         reg2rg.config,
@@ -103,9 +119,11 @@ FAMILIES: dict[str, Family] = {
         reg2rg.vocabulary,
         reg2rg.Reg2RGProcessor,
         reg2rg.look,
+        reg2rg.part,
         ("embedding_layer.mask_encoder.",),
         "code Apache-2.0; Llama-2 terms for the language model; CT-RATE's terms for its data",
         4.0,
+        dimensions=(3,),
     ),
 }
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from radfoundry.errors import UsageError
 from radfoundry.model.config import ConnectorConfig, LanguageConfig, Size3, VisionConfig, VLMConfig
 from radfoundry.model.families.keys import KeyMap, Rule, causal_rules, causal_settings
-from radfoundry.model.families.pictures import as_picture
+from radfoundry.model.families.pictures import Part, as_picture, square, whole
 from radfoundry.model.processor import Encoded, ImagePart, Processor, Turn, plain_text
 from radfoundry.model.vlm import VLM
 from radfoundry.model.vocabulary import Codec, Vocabulary
@@ -368,6 +368,13 @@ def look(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Tensor:
     )
 
 
+def part(pixels: NDArray[Any], modality: str, config: VLMConfig) -> Part:
+    """The part of a picture that `look` shows: with its padding, or all of it."""
+    if config.name == "medclip-linear":
+        return square(pixels, config.vision.size[1])
+    return whole(pixels, modality, config)
+
+
 # The processor ----------------------------------------------------------------------------------------------------
 
 
@@ -382,7 +389,11 @@ class XrayGPTProcessor(Processor):
     An answer ends at `###` in its text, whatever the ids of that are, or at the end token.
     """
 
-    def encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool = False) -> Encoded:
+    def __init__(self, vocabulary: Vocabulary, config: VLMConfig) -> None:
+        super().__init__(vocabulary, config)
+        self.stop_texts = ("###",)
+
+    def _encode(self, turns: Sequence[Turn], shapes: Sequence[Size3], open_answer: bool) -> Encoded:
         out = Encoded()
         out.add([self.special["bos"]], learn=False)
         text = ""
