@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from serving_process import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -21,13 +21,20 @@ def api(checkpoint: Path, phantom_corpora, tmp_path_factory) -> Iterator:
         yield schemathesis.openapi.from_url(f"{server.url}/openapi.json")
 
 
-schema = schemathesis.pytest.from_fixture("api")
+def test_nothing_that_is_asked_breaks_the_server(api) -> None:
+    # one operation after the other, without the plugin's subtests, which the newest pytest does not know
+    asked = 0
+    for found in api.get_all_operations():
+        operation = found.ok()
 
+        @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def ask(case) -> None:
+            response = case.call(timeout=120)
+            assert response.status_code < 500, response.text
+            if response.status_code >= 400:
+                assert response.json()["error"]["what"]
 
-@schema.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-def test_nothing_that_is_asked_breaks_the_server(case) -> None:
-    response = case.call(timeout=120)
-    assert response.status_code < 500, response.text
-    if response.status_code >= 400:
-        assert response.json()["error"]["what"]
+        ask()
+        asked += 1
+    assert asked > 10

@@ -21,7 +21,7 @@ __all__ = ["SchemaGuide", "check_answer", "schema_grammar"]
 _CLOSERS = "}],"
 """What ends something outside of a text, best first: an object, an array, a number."""
 _LONGEST = 4096
-_NEAR = 48  # tokens: how close the end may come before each step asks whether it can still be reached
+_NEAR = 24  # tokens between the shortest end and the last token at which closing begins, at least
 
 
 @lru_cache(maxsize=4)
@@ -114,6 +114,8 @@ class SchemaGuide:
         self._quote = processor.vocabulary.encode('"')[-1]
         self._limit, self._read = limit, 0
         self._need = self._shortest()
+        # one token may open a part that is as long as the whole
+        self._margin = max(_NEAR, self._need)
         self._landing = False
         if self._need > limit:
             raise Refusal(
@@ -130,9 +132,9 @@ class SchemaGuide:
             self._pen.write(token)
         self._read = len(ids)
         left = self._limit - self._read
-        if not self._landing and left - self._need < _NEAR:
+        if not self._landing and left - self._need < 2 * self._margin:
             self._need = self._shortest()
-            self._landing = left - self._need < _NEAR // 2
+            self._landing = left - self._need < self._margin
         mask = self._mask(self._pen)
         return torch.from_numpy(self._closing(self._pen, mask) if self._landing else mask)
 
