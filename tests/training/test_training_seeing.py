@@ -10,10 +10,12 @@ import torch
 
 from phantom_corpus import build
 from radfoundry.corpus import Corpus
-from radfoundry.model import VLM, create, nano
+from radfoundry.model import VLM, create, load, nano, save
 from radfoundry.phantom import write_cohort
+from radfoundry.training.loop import Settings
 from radfoundry.training.muon import Muon, _orthogonal
 from radfoundry.training.seeing import Scenes, See, names_in
+from radfoundry.training.starting import train_on
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +147,27 @@ def test_a_saved_optimiser_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> N
     steps(first, one, 3)
     steps(second, three, 3)
     assert torch.equal(first.weight, second.weight)
+
+
+def test_weights_that_have_not_learned_yet_are_no_reason_not_to_see(corpus: Corpus, tmp_path: Path) -> None:
+    # of several processes the first one saves the fresh model for the others
+    torch.manual_seed(0)
+    save(*create(nano, ["Is there a nodule?"] * 4, names=names_in([corpus])), tmp_path / "run" / "last")
+    settings = Settings(steps=1, studies_per_step=1, questions_per_study=2)
+    train_on([corpus], "nano", tmp_path / "run", settings)
+    assert (tmp_path / "run" / "seeing" / "last" / "config.json").exists()
+
+
+def test_a_checkpoint_goes_on_with_the_eyes_that_it_has(corpus: Corpus, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save(*create(nano, ["Is there a nodule?"] * 4, names=names_in([corpus])), tmp_path / "before")
+    before, _ = load(tmp_path / "before")
+    train_on(
+        [corpus],
+        str(tmp_path / "before"),
+        tmp_path / "run",
+        Settings(steps=1, studies_per_step=1, questions_per_study=2),
+    )
+    after, _ = load(tmp_path / "run" / "last")
+    assert not (tmp_path / "run" / "seeing").exists()
+    assert all(torch.equal(a, b) for a, b in zip(before.sight.parameters(), after.sight.parameters(), strict=True))

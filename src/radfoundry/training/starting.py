@@ -22,7 +22,7 @@ from radfoundry.training.loop import Progress, Settings, TrainReport, train
 from radfoundry.training.objectives import Objective, adapt, learn_only
 from radfoundry.training.recipes import Recipe
 from radfoundry.training.seeing import Scenes, See, names_in
-from radfoundry.training.state import last_checkpoint
+from radfoundry.training.state import last_checkpoint, trained_checkpoint
 from radfoundry.training.trackers import Tracker
 
 __all__ = ["size_of", "tasks_of", "train_on"]
@@ -47,9 +47,9 @@ def train_on(
 ) -> TrainReport:
     """Train `model` (a preset or a checkpoint folder) on the training split of some corpora; on some tasks alone if named.
 
-    recipe: which parts learn, and by which objective; settings are its `Recipe.settings` or others. seeing: a model of ours that is to
-    mark what label maps name learns that first (`seeing.py`), in this share of the time or steps; what it sees with stays as it is
-    afterwards. ranks: the processes that train together.
+    recipe: which parts learn, and by which objective; settings are its `Recipe.settings` or others. seeing: a fresh model of ours that is
+    to mark what label maps name learns that first (`seeing.py`), in this share of the time or steps; what a model sees with stays as it
+    is afterwards, 0 lets it learn with the rest. ranks: the processes that train together.
     """
     ranks = ranks or alone("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(settings.seed)
@@ -64,7 +64,11 @@ def train_on(
     if isinstance(network, ContrastiveModel) and isinstance(words, Vocabulary):
         objective = Contrast(network, words, ranks)
     if recipe is None and isinstance(network, VLM) and network.names_things and seeing > 0:
-        settings = _learned_to_see(network, words, corpora, run, settings, seeing, ranks, progress)
+        if model in PRESETS:
+            settings = _learned_to_see(network, words, corpora, run, settings, seeing, ranks, progress)
+        network.sight.requires_grad_(False)
+        if ranks.device.type == "cpu":
+            network.remember(_GLANCES)
     return train(
         network, words, _data(corpora, network, words, "train", tasks), run, settings,
         objective=objective, validation=_validation(corpora, network, words, tasks), ranks=ranks, trackers=trackers,
@@ -82,8 +86,8 @@ def _learned_to_see(
     ranks: Ranks,
     progress: Progress | None,
 ) -> Settings:
-    """Teach a network to see, unless the run has come further; return the settings of what is left."""
-    if last_checkpoint(run) is None:
+    """Teach a fresh network to see, unless the run has come further; return the settings of what is left."""
+    if trained_checkpoint(run) is None:
         seconds = settings.seconds * share if settings.seconds is not None else None
         steps = settings.steps if seconds is not None else round(settings.steps * share / (1 - share))
         scenes = Scenes(corpora, network.config, "train")
@@ -104,9 +108,6 @@ def _learned_to_see(
             progress=progress,
         )
         network.requires_grad_(True)
-    network.sight.requires_grad_(False)
-    if ranks.device.type == "cpu":
-        network.remember(_GLANCES)
     return replace(settings, seconds=settings.seconds * (1 - share) if settings.seconds is not None else None)
 
 

@@ -24,7 +24,16 @@ from radfoundry.model.clip import ContrastiveModel
 from radfoundry.model.weights import unique_state
 from radfoundry.training.distributed import Ranks, like, whole
 
-__all__ = ["Place", "forget_after", "last_checkpoint", "restore_moments", "restore_weights", "save_run", "save_weights"]
+__all__ = [
+    "Place",
+    "forget_after",
+    "last_checkpoint",
+    "restore_moments",
+    "restore_weights",
+    "save_run",
+    "save_weights",
+    "trained_checkpoint",
+]
 
 _FILE = "optimiser.safetensors"
 
@@ -45,6 +54,12 @@ def last_checkpoint(run: Path) -> Path | None:
     if not last.exists() and before.exists():  # killed between the two renames of `save_run`
         os.replace(before, last)
     return last if (last / "config.json").exists() else None
+
+
+def trained_checkpoint(run: Path) -> Path | None:
+    """Return the last whole checkpoint that training wrote; None where there is none, or only weights that have not learned yet."""
+    folder = last_checkpoint(run)
+    return folder if folder is not None and (folder / _FILE).exists() else None
 
 
 def save_run(
@@ -82,8 +97,8 @@ def save_weights(folder: Path, network: VLM | ContrastiveModel, words: Processor
 
 def restore_weights(run: Path, network: VLM | ContrastiveModel) -> Place:
     """Put a saved run's weights into a network that is not spread yet; return where the run was."""
-    folder = last_checkpoint(run)
-    if folder is None or not (folder / _FILE).exists():
+    folder = trained_checkpoint(run)
+    if folder is None:
         return Place()
     saved = load(folder)[0] if isinstance(network, VLM) else load_clip(folder)[0]
     network.load_state_dict(saved.state_dict())
@@ -98,8 +113,8 @@ def restore_moments(run: Path, network: nn.Module, optimiser: torch.optim.Optimi
     Raises:
         UsageError: the saved run trained other parameters.
     """
-    folder = last_checkpoint(run)
-    if folder is None or not (folder / _FILE).exists():
+    folder = trained_checkpoint(run)
+    if folder is None:
         return
     parameters = dict(network.named_parameters())
     for key, value in load_file(folder / _FILE).items():
