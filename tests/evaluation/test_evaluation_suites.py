@@ -14,8 +14,8 @@ from radfoundry.evaluation.predictors.majority import Majority
 from radfoundry.evaluation.predictors.text_only import TextOnly
 from radfoundry.evaluation.running import run_task
 from radfoundry.evaluation.suites import SUITES, open_suite
-from radfoundry.evaluation.suites.m3d import report_text
 from radfoundry.evaluation.suites.radbench import PROMPTS
+from radfoundry.formats.m3d.texts import kept_text
 from radfoundry.protocols import Answer
 from radfoundry.records import MadeBy
 
@@ -159,7 +159,7 @@ def test_m3d_6k_questions_have_one_wording_and_one_order(m3d_folder) -> None:
     ],
 )
 def test_m3d_t3_the_report_is_what_follows_its_marks(raw, text) -> None:
-    assert report_text(raw) == text
+    assert kept_text(raw) == text
 
 
 @pytest.fixture

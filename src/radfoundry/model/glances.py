@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from radfoundry.model.kept import Kept
 from radfoundry.model.segmentation import PixelMaps
 
 __all__ = ["Glance", "Glances"]
@@ -40,25 +41,22 @@ class Glance:
 class Glances:
     """The last glances, up to a number of bytes; an image is known again by being the same tensor."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit, self._held = limit, 0
-        self._known: OrderedDict[int, tuple[Tensor, Glance]] = OrderedDict()
+    def __init__(self, limit_bytes: int) -> None:
+        # with the image, which is held so that no other tensor can have its id
+        self._kept: Kept[tuple[Tensor, Glance]] = Kept(limit_bytes)
 
     def get(self, images: Sequence[Tensor], make: Callable[[Tensor], list[Glance]]) -> list[Glance]:
         """Return the glances at some images; those that are not kept are made now, those of one shape together."""
+        found: dict[int, Glance] = {}
         new: dict[torch.Size, dict[int, Tensor]] = defaultdict(dict)
         for image in images:
-            if id(image) in self._known:
-                self._known.move_to_end(id(image))
-            else:
+            known = self._kept.find(id(image))
+            if known is None:
                 new[image.shape][id(image)] = image
+            else:
+                found[id(image)] = known[1]
         for group in new.values():
-            for image, glance in zip(group.values(), make(torch.stack(list(group.values()))), strict=True):
-                kept = glance.halved()
-                self._known[id(image)] = (image, kept)  # held, so that no other tensor can have its id
-                self._held += kept.nbytes
-        found = [self._known[id(image)][1] for image in images]
-        while self._held > self._limit and len(self._known) > 1:
-            _, (_, old) = self._known.popitem(last=False)
-            self._held -= old.nbytes
-        return found
+            for (key, image), glance in zip(group.items(), make(torch.stack(list(group.values()))), strict=True):
+                found[key] = glance.halved()
+                self._kept.put(key, (image, found[key]), found[key].nbytes)
+        return [found[id(image)] for image in images]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from torch import Tensor
 from radfoundry.geometry import Box, Grid, View
 from radfoundry.model.config import Size3, VLMConfig
 from radfoundry.model.families.registry import FAMILIES
+from radfoundry.model.vision import places
 
 __all__ = ["Look", "can_look", "look_at"]
 
@@ -82,10 +84,10 @@ def look_at(pixels: npt.NDArray, grid: Grid, modality: str, config: VLMConfig) -
         span = max(float(high - low), 1e-6)
         scaled = np.clip((view.pixels(pixels, fill=float(low)) - low) / span * 2 - 1, -1, 1)
     volume = scaled.astype(np.float32).reshape((1, *((1,) * (3 - grid.ndim)), *view.target.shape))
-    channels = [np.repeat(volume, config.vision.channels, axis=0)]
+    channels = torch.from_numpy(np.repeat(volume, config.vision.channels, axis=0))
     if config.vision.places:
-        channels.append(_places(view.target))
-    return Look(view, torch.from_numpy(np.ascontiguousarray(np.concatenate(channels))), config.vision.channels)
+        channels = torch.cat([channels, _places(view.target)])
+    return Look(view, channels, config.vision.channels)
 
 
 def can_look(dimensions: int, config: VLMConfig) -> bool:
@@ -106,9 +108,9 @@ def _look_as_published(pixels: npt.NDArray, grid: Grid, modality: str, config: V
     return Look(View(grid, target), seen, seen.shape[0])
 
 
-def _places(grid: Grid) -> npt.NDArray[np.float32]:
+def _places(grid: Grid) -> Tensor:
     """Where each voxel lies from the view's centre, in units of 100 mm: `[3, z, y, x]`; a picture without a scale is 350 mm wide."""
     scale = 1.0 if grid.unit == "mm" else 350.0 / (grid.spacing[-1] * grid.shape[-1])
-    spans = [(n, step * scale / 100) for n, step in zip(grid.shape, grid.spacing, strict=True)]
-    axes = [(np.arange(n) - (n - 1) / 2) * step for n, step in ((1, 0.0),) * (3 - grid.ndim) + tuple(spans)]
-    return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+    flat = 3 - grid.ndim
+    shape, steps = (1,) * flat + grid.shape, (0.0,) * flat + tuple(step * scale / 100 for step in grid.spacing)
+    return places(cast(Size3, shape), cast(tuple[float, float, float], steps))

@@ -169,12 +169,17 @@ class ConvolutionalStem(nn.Module):
         return cast(Tensor, self.out(maps[-1].flatten(2).transpose(1, 2)))
 
 
+def places(shape: Size3, steps: tuple[float, float, float]) -> Tensor:
+    """Where each voxel of `shape` lies from the middle, `steps` apart along z, y, x: float32 `[3, z, y, x]`."""
+    axes = [(torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * step for n, step in zip(shape, steps, strict=True)]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij")).float()
+
+
 def unsaid_places(volume: Tensor) -> Tensor:
     """Where each voxel of `[B, C, z, y, x]` lies, where nothing says it: the longest side is taken to be 350 mm (3.5 units)."""
-    step = 3.5 / max(volume.shape[2:])
-    axes = [(torch.arange(n, device=volume.device) - (n - 1) / 2) * step for n in volume.shape[2:]]
-    places = torch.stack(torch.meshgrid(*axes, indexing="ij")).to(volume.dtype)
-    return places.expand(volume.shape[0], -1, -1, -1, -1)
+    shape = cast(Size3, tuple(volume.shape[2:]))
+    step = 3.5 / max(shape)
+    return places(shape, (step, step, step)).to(volume).expand(volume.shape[0], -1, -1, -1, -1)
 
 
 class TablePositions(nn.Module):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +13,11 @@ from radfoundry.corpus import Corpus
 from radfoundry.errors import UsageError
 from radfoundry.model import Encoded, Processor, VLMConfig
 from radfoundry.model.conversations import pointing_answer, to_model_turns
+from radfoundry.model.kept import Kept
 from radfoundry.model.looking import Look, can_look, look_at
 from radfoundry.records import Region, Sample
 
 __all__ = ["StudyExample", "StudyExamples"]
-
-Thing = TypeVar("Thing")
 
 _KEPT_BYTES = 2 << 30  # views and label maps held in memory
 
@@ -52,8 +50,8 @@ class StudyExamples:
         self._regions: dict[str, tuple[Corpus, Region]] = {
             r.region_id: (c, r) for c in corpora for r in c.rows("regions")
         }
-        self._looks: _Kept[Look] = _Kept(_KEPT_BYTES // 2)
-        self._labels: _Kept[npt.NDArray[np.integer]] = _Kept(_KEPT_BYTES // 2)
+        self._looks: Kept[Look] = Kept(_KEPT_BYTES // 2)
+        self._labels: Kept[npt.NDArray[np.integer]] = Kept(_KEPT_BYTES // 2)
         seen = {i.image_id for c in corpora for i in c.rows("images") if can_look(len(i.shape), config)}
         groups: dict[tuple[str, ...], list[Sample]] = defaultdict(list)
         for corpus in corpora:
@@ -100,26 +98,6 @@ class StudyExamples:
             lambda array: array.nbytes,
         )
         return labels == region.label_value
-
-
-class _Kept(Generic[Thing]):
-    """The last used things, up to a number of bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._held = limit, 0
-        self._things: OrderedDict[Hashable, Thing] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], Thing], size: Callable[[Thing], int]) -> Thing:
-        """Return what is kept under `key`, made now if it is not."""
-        if key in self._things:
-            self._things.move_to_end(key)
-            return self._things[key]
-        thing = self._things[key] = make()
-        self._held += size(thing)
-        while self._held > self._limit and len(self._things) > 1:
-            _, old = self._things.popitem(last=False)
-            self._held -= size(old)
-        return thing
 
 
 def _prefix_key(sample: Sample) -> tuple[str, ...]:

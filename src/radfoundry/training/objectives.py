@@ -6,6 +6,7 @@ says of how many things, so that the mean over several processes is that over al
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,24 +37,24 @@ class Amounts:
     voxels: int
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """A network and the loss terms of a batch."""
 
     network: VLM | ContrastiveModel
     weights: Mapping[str, float]
     """Every term that there may be, and what it counts in the sum."""
 
+    @abstractmethod
     def forward(self, batch: Sequence[Any]) -> dict[str, Tensor]:
         """Return the terms, each a mean."""
-        raise NotImplementedError
 
+    @abstractmethod
     def counts(self, batch: Sequence[Any]) -> dict[str, float]:
         """Return of how many things each term of a batch is the mean."""
-        raise NotImplementedError
 
+    @abstractmethod
     def amounts(self, batch: Sequence[Any]) -> Amounts:
         """Return what a batch amounts to."""
-        raise NotImplementedError
 
     def after_step(self) -> None:
         """Keep in bounds what has bounds."""

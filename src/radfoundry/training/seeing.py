@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from torch import Tensor
 from radfoundry.corpus import Corpus
 from radfoundry.errors import UsageError
 from radfoundry.model import VLM, VLMConfig
+from radfoundry.model.kept import Kept
 from radfoundry.model.looking import look_at
 from radfoundry.training.objectives import Amounts, Objective
 
@@ -27,6 +29,7 @@ __all__ = ["Crop", "Scenes", "See", "names_in"]
 
 _FEWEST_IMAGES = 4  # that show a name, or it is not learned
 _AIMED = 0.8  # of the crops are cut around something
+_KEPT_BYTES = 4 << 30  # scenes held in memory
 _WEIGHED = 200  # images from which the weights of names are counted
 
 
@@ -45,6 +48,10 @@ class _Scene:
     volume: Tensor
     labels: Tensor
     voxels: dict[int, npt.NDArray[np.int64]]
+
+    @property
+    def nbytes(self) -> int:
+        return self.volume.nbytes + self.labels.nbytes + sum(places.nbytes for places in self.voxels.values())
 
 
 def names_in(corpora: Sequence[Corpus]) -> tuple[str, ...]:
@@ -85,8 +92,7 @@ class Scenes:
         self._images = sorted(self._sets)
         if not self._images:
             raise UsageError(f"no image of the {split} split has a label map", "there is nothing to learn to see from")
-        self._kept: dict[int, _Scene] = {}
-        self._rarity: npt.NDArray[np.float64] | None = None
+        self._kept: Kept[_Scene] = Kept(_KEPT_BYTES)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -100,7 +106,7 @@ class Scenes:
         cut = tuple(slice(a, a + s) for a, s in zip(start, size, strict=True))
         return Crop(_varied(scene.volume[(slice(None), *cut)], rng), scene.labels[cut])
 
-    @property
+    @cached_property
     def weights(self) -> Tensor:
         """What a voxel of each name counts, `[1 + names]`: the rarer the more, the mean over names is 1."""
         counts = torch.zeros(1 + len(self._number))
@@ -113,17 +119,14 @@ class Scenes:
     def _aim(self, scene: _Scene, rng: np.random.Generator) -> Sequence[float]:
         if not scene.voxels or rng.random() > _AIMED:
             return [float(rng.integers(n)) for n in scene.labels.shape]
-        if self._rarity is None:
-            self._rarity = self.weights.numpy().astype(float) ** 2
         names = sorted(scene.voxels)
-        chance = self._rarity[names] / self._rarity[names].sum()
+        rarity = self.weights.numpy()[names].astype(float) ** 2
+        chance = rarity / rarity.sum()
         voxels = scene.voxels[names[int(rng.choice(len(names), p=chance))]]
         return [float(v) for v in voxels[int(rng.integers(len(voxels)))]]
 
     def _scene(self, number: int) -> _Scene:
-        if number not in self._kept:
-            self._kept[number] = self._read(self._images[number])
-        return self._kept[number]
+        return self._kept.get(number, lambda: self._read(self._images[number]), lambda scene: scene.nbytes)
 
     def _read(self, image_id: str) -> _Scene:
         corpus, label_set, names = self._sets[image_id]

@@ -21,11 +21,12 @@ import numpy.typing as npt
 from radfoundry.errors import UnreadableError, UsageError
 from radfoundry.evaluation.suites.suite import Suite, VqaRow, item_of, read_text, unit_grid
 from radfoundry.evaluation.tasks import Item, Reference, Task
+from radfoundry.formats.m3d.texts import kept_text
 from radfoundry.geometry import Box
 from radfoundry.protocols import Picture, Question
 from radfoundry.records import Part, Turn
 
-__all__ = ["NAME", "VERSION", "load", "report_text"]
+__all__ = ["NAME", "VERSION", "load"]
 
 NAME, VERSION, COMPAT = "m3d", "1", "m3d"
 
@@ -50,15 +51,6 @@ def load(src: Path, split: str = "test") -> Suite:
     notes += [f"{absent} questions are about volumes that are absent"] if absent else []
     training = _vqa(src, "train") + _captions(src, "train") if split != "train" else []
     return Suite(Task(NAME, VERSION, items, COMPAT, tuple(notes)), training)
-
-
-def report_text(raw: str) -> str:
-    """Return what M3D-Cap keeps of a report: after "study_findings:", else after "discussion:", else all (a rule of five characters)."""
-    for mark in ("study_findings:", "discussion:"):
-        kept = " ".join(raw.partition(mark)[2].split())
-        if len(kept.replace(" ", "")) >= 5:
-            return kept
-    return " ".join(raw.split())
 
 
 def _vqa(src: Path, split: str) -> list[Item]:
@@ -94,7 +86,7 @@ def _captions(src: Path, split: str) -> list[Item]:
         text, picture = src / row["text"], _volume(src / row["image"])
         if text.is_file():
             asked = VqaRow(
-                f"{split}-cap-{at:06d}", "Report the findings of this scan.", report_text(read_text(text, "")), "open", "report",
+                f"{split}-cap-{at:06d}", "Report the findings of this scan.", kept_text(read_text(text, "")), "open", "report",
                 row["image"], str(Path(row["image"]).parent), "report",
             )  # fmt: skip
             out.append(item_of(NAME, asked, picture, "" if picture else f"{row['image']} is absent"))
